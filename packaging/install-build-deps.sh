@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs the Debian 12 packages that Milepost is built with. `--tests` adds what the tests and the
+# judges need (a Java runtime and Maven for Apache Kafka, Mosquitto's clients, sanitizers, linters).
+# Does nothing, quickly, when everything is there.
+set -euo pipefail
+
+build=(
+    build-essential g++-12 cmake ninja-build ccache mold pkg-config git ca-certificates
+    libboost1.81-dev libssl-dev libsqlite3-dev catch2
+    libpaho-mqttpp-dev libpaho-mqtt-dev librdkafka-dev
+    libtomlplusplus-dev libcli11-dev libsimdjson-dev libfmt-dev nlohmann-json3-dev
+    prometheus-cpp-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev
+)
+tests=(
+    clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 librapidcheck-dev
+    default-jre-headless maven mosquitto mosquitto-clients kcat strace python3 curl procps iproute2
+)
+
+packages=("${build[@]}")
+for argument in "$@"; do
+    case "$argument" in
+        --tests) packages+=("${tests[@]}") ;;
+        *) echo "usage: install-build-deps.sh [--tests]" >&2; exit 64 ;;
+    esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "install-build-deps.sh: needs root or sudo for: ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+fi
+echo "installing ${#missing[@]} Debian packages: ${missing[*]}" >&2
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
