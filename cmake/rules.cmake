@@ -39,6 +39,11 @@ if(MILEPOST_SANITIZE)
     endif()
 endif()
 
+if(MILEPOST_FUZZ)
+    # The rooms are instrumented too: a fuzzer that does not see them only guesses.
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 if(MILEPOST_TIDY)
     find_program(MILEPOST_CLANG_TIDY NAMES clang-tidy-14 REQUIRED)
     set(CMAKE_CXX_CLANG_TIDY ${MILEPOST_CLANG_TIDY} --quiet)
@@ -57,18 +62,32 @@ function(milepost_room name)
     target_link_libraries(milepost_${name} PUBLIC milepost::rules ${room_LINKS} PRIVATE ${room_PRIVATE_LINKS})
 endfunction()
 
-# milepost_test(NAME LABEL label TIMEOUT seconds LINKS … SOURCES …): one Catch2 program; each
-# TEST_CASE becomes a ctest test with that label and time limit.
+# milepost_test(NAME LABEL label TIMEOUT seconds [THREADS] LINKS … SOURCES …): one Catch2 program; each
+# TEST_CASE becomes a ctest test with that label and time limit. The targets tests_<label> build all
+# programs of a label; THREADS puts the program into tests_threads as well, which runs under the thread
+# sanitizer.
 function(milepost_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL;TIMEOUT" "LINKS;SOURCES")
+    cmake_parse_arguments(PARSE_ARGV 1 test "THREADS" "LABEL;TIMEOUT" "LINKS;SOURCES")
     if(NOT test_TIMEOUT)
         set(test_TIMEOUT 60)
+        if(test_LABEL MATCHES "crash|fuzz")
+            set(test_TIMEOUT 300)
+        endif()
+    endif()
+    if(MILEPOST_SANITIZE)
+        math(EXPR test_TIMEOUT "4 * ${test_TIMEOUT}")
     endif()
     add_executable(${name} ${test_SOURCES})
     target_link_libraries(${name} PRIVATE milepost_test_main milepost::test_support ${test_LINKS})
+    add_dependencies(tests_${test_LABEL} ${name})
+    if(test_THREADS)
+        add_dependencies(tests_threads ${name})
+    endif()
     catch_discover_tests(${name}
         TEST_PREFIX "${name}: "
-        DISCOVERY_MODE PRE_TEST
         PROPERTIES LABELS "${test_LABEL}" TIMEOUT ${test_TIMEOUT}
     )
 endfunction()
+foreach(label unit crash component fuzz threads)
+    add_custom_target(tests_${label})
+endforeach()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that Milepost is built with. `--tests` adds what the tests and the
-# judges need (a Java runtime and Maven for Apache Kafka, Mosquitto's clients, sanitizers, linters).
+# Installs the Debian 12 packages that Milepost is built with. `--kafka` adds what a real Apache Kafka
+# needs (a Java runtime and Maven), `--tests` that and what the other tests and judges need (Mosquitto's
+# clients, sanitizers, linters).
 # Does nothing, quickly, when everything is there.
 set -euo pipefail
 
@@ -9,18 +10,20 @@ build=(
     libboost1.81-dev libssl-dev libsqlite3-dev catch2
     libpaho-mqttpp-dev libpaho-mqtt-dev librdkafka-dev
     libtomlplusplus-dev libcli11-dev libsimdjson-dev libfmt-dev nlohmann-json3-dev
-    prometheus-cpp-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev
+    python3 curl prometheus-cpp-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev
 )
+kafka=(default-jre-headless maven)
 tests=(
     clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 librapidcheck-dev
-    default-jre-headless maven mosquitto mosquitto-clients kcat strace python3 curl procps iproute2
+    mosquitto mosquitto-clients kcat strace procps iproute2
 )
 
 packages=("${build[@]}")
 for argument in "$@"; do
     case "$argument" in
-        --tests) packages+=("${tests[@]}") ;;
-        *) echo "usage: install-build-deps.sh [--tests]" >&2; exit 64 ;;
+        --tests) packages+=("${kafka[@]}" "${tests[@]}") ;;
+        --kafka) packages+=("${kafka[@]}") ;;
+        *) echo "usage: install-build-deps.sh [--tests | --kafka]" >&2; exit 64 ;;
     esac
 done
 

@@ -13,6 +13,6 @@ namespace milepost {
 }  // namespace milepost
 
 // For what only a bug of ours can break; on in every build. Never for input from outside.
-#define MILEPOST_CHECK(expression)                        \
-    (static_cast<bool>(expression) ? static_cast<void>(0) \
-                                   : ::milepost::check_failed(#expression, __FILE__, __LINE__))
+#define MILEPOST_CHECK(expression)       \
+    ((expression) ? static_cast<void>(0) \
+                  : ::milepost::check_failed(#expression, __FILE__, __LINE__))
