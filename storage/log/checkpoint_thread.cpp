@@ -1,0 +1,102 @@
+#include "storage/log/checkpoint_thread.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace milepost::storage {
+
+namespace {
+
+constexpr std::chrono::seconds tick{5};
+constexpr std::chrono::seconds pause_max{30};
+constexpr int niceness = 10;
+
+// Compressing must not take the core from the thread that acknowledges.
+void lower_priority() {
+    const sched_param none{};
+    (void)::sched_setscheduler(0, SCHED_BATCH, &none);
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
+}
+
+}  // namespace
+
+CheckpointThread::CheckpointThread(
+    Checkpointer& checkpointer,
+    Rules rules,
+    std::function<void()> after
+)
+    : checkpointer_(checkpointer)
+    , rules_(rules)
+    , after_(std::move(after))
+    , thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+CheckpointThread::~CheckpointThread() = default;
+
+void CheckpointThread::kick() {
+    if (kicked_.exchange(true)) return;
+    const std::lock_guard guard{mutex_};
+    wake_.notify_all();
+}
+
+ErrorCode CheckpointThread::last_error() const {
+    const std::lock_guard guard{mutex_};
+    return last_error_;
+}
+
+void CheckpointThread::run(const std::stop_token& stop) {
+    lower_priority();
+    while (!stop.stop_requested()) {
+        prewrite(stop);
+        if (due(monotonic_now())) checkpoint();
+        after_();
+        std::unique_lock lock{mutex_};
+        const auto pause = std::min<Duration>(tick, rules_.age_max / 2 + std::chrono::seconds{1});
+        (void)wake_.wait_for(lock, stop, pause, [this] {
+            return kicked_.load() && monotonic_now() >= not_before_;
+        });
+    }
+}
+
+// The disk may be full or failing: then again at the next tick. A checkpoint cannot wait, a step
+// can.
+void CheckpointThread::prewrite(const std::stop_token& stop) {
+    while (!stop.stop_requested() && !checkpointer_.is_prewritten() && !kicked_.load()) {
+        if (!checkpointer_.prewrite_step()) return;
+        after_();
+    }
+}
+
+bool CheckpointThread::due(Instant now) {
+    if (now < not_before_) return false;
+    if (!rules_.checkpoints || !checkpointer_.behind()) {
+        behind_since_.reset();
+        kicked_ = false;
+        return false;
+    }
+    if (!behind_since_) behind_since_ = now;
+    return kicked_.load() || now - *behind_since_ >= rules_.age_max;
+}
+
+void CheckpointThread::checkpoint() {
+    kicked_ = false;
+    const bool was_quiet = behind_since_ && monotonic_now() - *behind_since_ >= rules_.age_max;
+    const auto done = checkpointer_.run();
+    behind_since_.reset();
+    if (done) {
+        pause_ = std::chrono::seconds{0};
+        if (was_quiet) checkpointer_.release_idle_memory();
+    } else {
+        pause_ = std::clamp(pause_ * 2, std::chrono::seconds{1}, pause_max);
+        not_before_ = monotonic_now() + pause_;
+        kicked_ = true;
+    }
+    const std::lock_guard guard{mutex_};
+    last_error_ = done ? ErrorCode{} : done.error();
+}
+
+}  // namespace milepost::storage

@@ -1,0 +1,116 @@
+#include "storage/log/checkpointer.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <sys/resource.h>
+
+namespace milepost::storage {
+
+namespace {
+
+// Partitions whose active segment (three files) stays open between checkpoints; those of the others
+// are opened again each time, so that many partitions take no more than a quarter of what the
+// process may have open.
+constexpr std::size_t files_per_writer = 3;
+constexpr std::size_t open_writers_min = 64;
+constexpr std::size_t open_writers_max = 1024;
+
+std::size_t writers_that_stay_open() {
+    ::rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return open_writers_min;
+    const std::size_t files = std::min<rlim_t>(limit.rlim_cur, open_writers_max * 64);
+    return std::clamp(files / 4 / files_per_writer, open_writers_min, open_writers_max);
+}
+
+}  // namespace
+
+std::vector<CheckpointPartition> describe(const PartitionSet& partitions) {
+    std::vector<CheckpointPartition> described;
+    for (const PartitionId id : partitions.ids()) {
+        const Partition& partition = partitions[id];
+        const auto active = partition.last_segment();
+        described.push_back(
+            {.name = partition.name(),
+             .start = partition.positions().start,
+             .next = partition.segments_end(),
+             .active_base = active ? active->base : partition.segments_end(),
+             .active_bytes = active ? active->bytes : 0}
+        );
+    }
+    return described;
+}
+
+Result<void> Checkpointer::run() {
+    const std::lock_guard guard{running_};
+    // First what is reached, then the tails: they hold at least what is below it.
+    const Committer::Reached reached = parts_.committer.reached();
+    if (reached.next_sequence == saved_sequence_.load()) return {};
+    MILEPOST_TRY(write_segments());
+    if (!reached.sessions.empty()) {
+        MILEPOST_TRY(parts_.keeper.fold(reached.sessions));
+        parts_.committer.drop_sessions(reached.sessions.size());
+    }
+    MILEPOST_TRY(save_slot(reached.next_sequence));
+    saved_sequence_ = reached.next_sequence;
+    parts_.ring.free_before(reached.next_sequence);
+    parts_.stats.ring_used_bytes.set(static_cast<std::int64_t>(parts_.ring.used_bytes()));
+    parts_.stats.checkpoints.add();
+    return {};
+}
+
+Result<void> Checkpointer::prewrite_step() {
+    const std::lock_guard guard{running_};
+    return parts_.ring.prewrite_more();
+}
+
+void Checkpointer::release_idle_memory() {
+    const std::lock_guard guard{running_};
+    parts_.ring.release_idle_memory();
+}
+
+// A partition whose file fails does not keep the others from their place.
+Result<void> Checkpointer::write_segments() {
+    const std::size_t count = parts_.partitions.size();
+    while (writers_.size() < count) {
+        const PartitionId id{static_cast<std::uint32_t>(writers_.size())};
+        writers_.push_back(std::make_unique<PartitionWriter>(
+            parts_.files,
+            parts_.partitions[id],
+            parts_.config.segment_bytes
+        ));
+    }
+    Result<void> first_error;
+    const auto note = [&](Result<void> result) {
+        if (!result && first_error.has_value()) first_error = result;
+    };
+    for (const auto& writer : writers_) {
+        note(writer->write(merger_, codec()));
+    }
+    const std::size_t stay_open = writers_that_stay_open();
+    for (std::size_t i = 0; i < writers_.size(); ++i) {
+        note(writers_[i]->sync());
+        if (i >= stay_open) writers_[i]->close_files();
+        parts_.stats.segment_bytes.add(writers_[i]->take_bytes_written());
+    }
+    return first_error;
+}
+
+Result<void> Checkpointer::save_slot(std::uint64_t next_sequence) {
+    Checkpoint checkpoint;
+    checkpoint.first_needed_sequence = next_sequence;
+    checkpoint.wall = wall_now();
+    checkpoint.monotonic_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  monotonic_now().time_since_epoch()
+    )
+                                  .count();
+    checkpoint.partitions = describe(parts_.partitions);
+    return parts_.ring.write_slot(std::move(checkpoint));
+}
+
+Codec Checkpointer::codec() const {
+    const bool hurry = parts_.ring.used_bytes() > parts_.ring.capacity_bytes() / 4 * 3;
+    return hurry && parts_.config.codec == Codec::zstd ? Codec::lz4 : parts_.config.codec;
+}
+
+}  // namespace milepost::storage

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "storage/base/result.hpp"
+#include "storage/format/compression.hpp"
+#include "storage/fs/file_system.hpp"
+#include "storage/journal/ring.hpp"
+#include "storage/log/batch_merger.hpp"
+#include "storage/log/committer.hpp"
+#include "storage/log/keeper.hpp"
+#include "storage/log/log.hpp"
+#include "storage/log/log_config.hpp"
+#include "storage/log/partition_set.hpp"
+#include "storage/log/partition_writer.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace milepost::storage {
+
+// Where the segments of all partitions stand: what a slot says of them.
+[[nodiscard]] std::vector<CheckpointPartition> describe(const PartitionSet& partitions);
+
+// Brings the segments level with the journal, and gives the journal's space back. In this order,
+// each step durable before the next: the tails into segments, one sync a touched file; session
+// deltas into the Keeper; the slot; then the ring is free.
+// Thread: run() from any, one at a time by its own lock; beside the committer and readers.
+class Checkpointer {
+public:
+    // All outlive the checkpointer.
+    struct Parts {
+        FileSystem& files;
+        Ring& ring;
+        Committer& committer;
+        PartitionSet& partitions;
+        Keeper& keeper;
+        const LogConfig& config;
+        LogStats& stats;
+    };
+
+    explicit Checkpointer(Parts parts)
+        : parts_(parts)
+        , merger_(parts.config.batch_bytes) {
+        // Nothing to do where no frame waits.
+        if (parts.ring.used_bytes() == 0) saved_sequence_ = parts.ring.next_sequence();
+    }
+
+    // One checkpoint, here and now; nothing if nothing came since the last one. After an error
+    // everything is as before, but that some partitions may be further; the next run goes on.
+    Result<void> run();
+
+    // Writes a step of a new ring that is not written to its end yet.
+    Result<void> prewrite_step();
+
+    [[nodiscard]] bool is_prewritten() const {
+        return parts_.ring.prewritten_bytes() == parts_.ring.capacity_bytes();
+    }
+
+    // Gives the memory of the ring that holds nothing back: for quiet times.
+    void release_idle_memory();
+
+    // Whether anything is durable that no checkpoint has.
+    [[nodiscard]] bool behind() const {
+        return parts_.committer.durable_sequence() != saved_sequence_.load();
+    }
+
+private:
+    Result<void> write_segments();
+    Result<void> save_slot(std::uint64_t next_sequence);
+    [[nodiscard]] Codec codec() const;
+
+    Parts parts_;
+    std::mutex running_;
+    BatchMerger merger_;
+    std::vector<std::unique_ptr<PartitionWriter>> writers_;  // by partition
+    std::atomic<std::uint64_t> saved_sequence_{0};
+};
+
+}  // namespace milepost::storage

@@ -1,0 +1,123 @@
+#include "storage/log/committer.hpp"
+
+#include "storage/base/check.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+namespace milepost::storage {
+
+namespace {
+
+// The smoothed time moves by 1/8 of the difference at every commit.
+constexpr Duration::rep smoothing = 8;
+
+}  // namespace
+
+bool Committer::seal(CommitGroup& group) {
+    MILEPOST_CHECK(!frame_ && group.needs_disk());
+    frame_ = ring_.reserve(payload_bytes(group));
+    if (!frame_) return false;
+
+    parts_.clear();
+    for (const PartitionId id : group.touched()) {
+        const TopicPartition& name = partitions_[id].name();
+        BatchBuilder& builder = group.batch(id);
+        const Bytes batch = builder.finish_plain();
+        const MutableBytes place =
+            frame_->writer.add_records(name.topic, name.partition, batch.size());
+        std::copy(batch.begin(), batch.end(), place.begin());
+        parts_.push_back(
+            {.partition = id,
+             .entry =
+                 {.base = builder.base_offset(),
+                  .next = builder.next_offset(),
+                  .batch = place,
+                  .max_timestamp = builder.max_timestamp()}}
+        );
+    }
+    for (const SessionDelta& delta : group.sessions()) {
+        frame_->writer.add_session(delta.client_id, delta.state);
+    }
+    records_ = group.records();
+    record_bytes_ = group.record_bytes();
+    group.take(tokens_, sessions_);
+    return true;
+}
+
+Result<void> Committer::write() {
+    MILEPOST_CHECK(frame_.has_value());
+    const Instant begin = monotonic_now();
+    const auto since_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(begin.time_since_epoch()).count();
+    stats_.commit_pending_since_ms.set(since_ms);
+    const auto committed = ring_.commit(*frame_);
+    stats_.commit_pending_since_ms.set(0);
+    if (!committed) {
+        frame_.reset();
+        return committed.error();
+    }
+    note_time(monotonic_now() - begin);
+    publish();
+    stats_.groups.add();
+    stats_.records.add(records_);
+    stats_.record_bytes.add(record_bytes_);
+    stats_.records_per_group.record(records_);
+    stats_.journal_bytes.add(frame_bytes(frame_->writer.payload_bytes()));
+    stats_.ring_used_bytes.set(static_cast<std::int64_t>(ring_.used_bytes()));
+    frame_.reset();
+    return {};
+}
+
+Committer::Reached Committer::reached() const {
+    const std::lock_guard guard{mutex_};
+    return {.next_sequence = durable_sequence_, .sessions = durable_sessions_};
+}
+
+void Committer::drop_sessions(std::size_t count) {
+    const std::lock_guard guard{mutex_};
+    const auto end = durable_sessions_.begin() + static_cast<std::ptrdiff_t>(count);
+    durable_sessions_.erase(durable_sessions_.begin(), end);
+}
+
+std::size_t Committer::payload_bytes(CommitGroup& group) const {
+    std::size_t bytes = 0;
+    for (const PartitionId id : group.touched()) {
+        bytes += records_section_bytes(
+            partitions_[id].name().topic.size(),
+            group.batch(id).plain_bytes()
+        );
+    }
+    for (const SessionDelta& delta : group.sessions()) {
+        bytes += session_section_bytes(delta.client_id.size(), delta.state.size());
+    }
+    return bytes;
+}
+
+void Committer::note_time(Duration took) {
+    stats_.sync_micros.record(static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(took).count()
+    ));
+    const Duration::rep before = sync_time_.load(std::memory_order_relaxed);
+    const Duration::rep after = before == 0 ? took.count()
+                                            : before + (took.count() - before) / smoothing;
+    sync_time_.store(after, std::memory_order_relaxed);
+}
+
+// The checkpointer takes durable_sequence_ first and the tails then: everything below it is there.
+void Committer::publish() {
+    for (const Part& part : parts_) {
+        partitions_[part.partition].publish(part.entry);
+    }
+    const std::lock_guard guard{mutex_};
+    durable_sessions_.insert(
+        durable_sessions_.end(),
+        std::make_move_iterator(sessions_.begin()),
+        std::make_move_iterator(sessions_.end())
+    );
+    durable_sequence_ = frame_->place.sequence + 1;
+}
+
+}  // namespace milepost::storage

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "storage/base/ack_token.hpp"
+#include "storage/base/result.hpp"
+#include "storage/base/time.hpp"
+#include "storage/journal/ring.hpp"
+#include "storage/log/commit_group.hpp"
+#include "storage/log/keeper.hpp"
+#include "storage/log/log.hpp"
+#include "storage/log/partition_set.hpp"
+#include "storage/log/tail.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace milepost::storage {
+
+// The log's one writer: group -> frame -> sync -> durable. One group at a time: seal(), then
+// write(), then the tokens go back. Knows no MQTT.
+// Threads: seal() and write() from one at a time, which may change between them; the checkpointer's
+// part at any time.
+class Committer {
+public:
+    // All outlive the committer.
+    Committer(Ring& ring, PartitionSet& partitions, LogStats& stats)
+        : ring_(ring)
+        , partitions_(partitions)
+        , stats_(stats)
+        , durable_sequence_(ring.next_sequence()) {}
+
+    // Moves the group into a frame in the ring's mirror, with which it is empty and fills again.
+    // False: the ring has no room, the group is as before.
+    [[nodiscard]] bool seal(CommitGroup& group);
+
+    // Writes and syncs the sealed frame. When this returns well, its records are durable and seen
+    // by readers. An error is final: nothing of the group may be acknowledged.
+    Result<void> write();
+
+    // The tokens of the group that was sealed last, until the next seal().
+    [[nodiscard]] std::span<const AckToken> tokens() const { return tokens_; }
+
+    // What a commit takes lately, smoothed.
+    [[nodiscard]] Duration sync_time() const {
+        return Duration{sync_time_.load(std::memory_order_relaxed)};
+    }
+
+    // --- the checkpointer ---
+
+    // Frames below are durable, their records in the tails, their deltas in `sessions`.
+    struct Reached {
+        std::uint64_t next_sequence = 0;
+        std::vector<SessionDelta> sessions;
+    };
+
+    [[nodiscard]] Reached reached() const;
+
+    [[nodiscard]] std::uint64_t durable_sequence() const {
+        const std::lock_guard guard{mutex_};
+        return durable_sequence_;
+    }
+
+    // The first `count` of them are in the Keeper.
+    void drop_sessions(std::size_t count);
+
+private:
+    // A batch of the sealed frame.
+    struct Part {
+        PartitionId partition;
+        TailEntry entry;
+    };
+
+    [[nodiscard]] std::size_t payload_bytes(CommitGroup& group) const;
+    void note_time(Duration took);
+    void publish();
+
+    Ring& ring_;
+    PartitionSet& partitions_;
+    LogStats& stats_;
+
+    std::optional<FrameSlot> frame_;
+    std::vector<Part> parts_;
+    std::vector<AckToken> tokens_;
+    std::vector<SessionDelta> sessions_;
+    std::uint64_t records_ = 0;
+    std::uint64_t record_bytes_ = 0;
+    std::atomic<Duration::rep> sync_time_{0};
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::uint64_t durable_sequence_;
+    std::vector<SessionDelta> durable_sessions_;
+};
+
+}  // namespace milepost::storage

@@ -1,0 +1,185 @@
+#pragma once
+
+#include "storage/base/result.hpp"
+#include "storage/fs/file_system.hpp"
+#include "storage/journal/replay.hpp"
+#include "storage/journal/ring.hpp"
+#include "storage/log/checkpoint_thread.hpp"
+#include "storage/log/checkpointer.hpp"
+#include "storage/log/commit_group.hpp"
+#include "storage/log/commit_thread.hpp"
+#include "storage/log/committer.hpp"
+#include "storage/log/log.hpp"
+#include "storage/log/partition_set.hpp"
+#include "storage/log/reader_cache.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace milepost::storage {
+
+// The log, put together: the open group, the committer and who owns it, the intake's state. What is
+// done off this thread is in Committer, Checkpointer and Partition.
+class DiskLog final : public Log {
+public:
+    static Result<std::unique_ptr<DiskLog>> open_for_writing(
+        LogConfig config,
+        Wiring wiring,
+        RecoveryReport& report
+    );
+    static Result<std::unique_ptr<DiskLog>> open_for_reading(
+        std::filesystem::path data_dir,
+        FileSystem& files,
+        RecoveryReport& report
+    );
+    DiskLog(const DiskLog&) = delete;
+    DiskLog& operator=(const DiskLog&) = delete;
+    ~DiskLog() override;
+
+    Result<Offset> append(
+        PartitionId partition,
+        const RecordView& record,
+        std::optional<AckToken> token
+    ) override;
+    Result<void> append_session(
+        std::string_view client_id,
+        Bytes state,
+        std::optional<AckToken> token
+    ) override;
+
+    void append_token(AckToken token) override { group_.add_token(token); }
+
+    [[nodiscard]] IntakeState intake() const override { return intake_.load(); }
+
+    [[nodiscard]] std::size_t open_group_bytes() const override { return group_.bytes(); }
+
+    Result<std::vector<PartitionId>> ensure_topic(std::string_view topic, std::int32_t partitions)
+        override;
+
+    [[nodiscard]] std::vector<PartitionId> partitions() const override { return partitions_.ids(); }
+
+    [[nodiscard]] const TopicPartition& name(PartitionId partition) const override {
+        return partitions_[partition].name();
+    }
+
+    [[nodiscard]] std::optional<PartitionId> find(const TopicPartition& name) const override {
+        return partitions_.find(name);
+    }
+
+    void commit() override;
+
+    [[nodiscard]] Positions positions(PartitionId partition) const override {
+        return partitions_[partition].positions();
+    }
+
+    void set_forwarded(PartitionId partition, Offset forwarded) override {
+        partitions_[partition].set_forwarded(forwarded);
+    }
+
+    Result<ReadResult> read(
+        PartitionId partition,
+        Offset from,
+        std::size_t bytes_max,
+        Buffer& buffer
+    ) override;
+    Result<Offset> find_timestamp(PartitionId partition, Timestamp timestamp) override;
+    void set_durable_notice(std::function<void()> notice) override;
+
+    [[nodiscard]] const LogStats& stats() const override { return stats_; }
+
+    [[nodiscard]] const LogConfig& config() const override { return config_; }
+
+    [[nodiscard]] std::string_view log_id() const override { return log_id_; }
+
+    [[nodiscard]] std::string intake_reason() const override;
+    Result<void> close() override;
+
+    // One checkpoint here and now. Thread: any; for tests, and for whoever wants to hurry.
+    Result<void> checkpoint_now();
+
+private:
+    // What a function that was posted holds of the log, which may be gone when it runs.
+    struct Link {
+        DiskLog* log;
+    };
+
+    DiskLog(LogConfig config, Wiring wiring);
+
+    // Opening.
+    Result<void> open_journal(RecoveryReport& report);
+    Result<void> make_journal(
+        std::uint32_t generation,
+        bool behind_segments,
+        RecoveryReport& report
+    );
+    Result<void> read_journal(RecoveryReport& report);
+    Result<void> tell_keeper(RecoveryReport& report);
+    void settle_sizes();
+    void take_over_partitions();
+    void start_work();
+
+    // Committing: on the owner's thread, but for write_group().
+    void drive();
+    [[nodiscard]] bool seal_group();
+    [[nodiscard]] bool disk_is_slow();
+    void give_back_bare_tokens();
+    void write_group();
+    void group_written();
+    void flight_landed();
+    void wait_for_flight();
+    void post(void (DiskLog::*function)());
+    void refresh_intake();
+    void retry_after_full();
+    [[nodiscard]] IntakeState work_out_intake() const;
+
+    // On the checkpointer's thread.
+    void after_checkpoint_step();
+    [[nodiscard]] bool space_is_low();
+    void enter_noticed_gaps();
+
+    LogConfig config_;
+    Wiring wiring_;
+    LogStats stats_;
+    std::string log_id_;
+    std::shared_ptr<Link> link_;
+    std::unique_ptr<FolderLock> lock_;
+    ReaderCache readers_;
+    PartitionSet partitions_;
+    std::map<std::string, std::int32_t, std::less<>> topics_;  // partitions of each; the owner's
+    std::optional<Replay> replay_;                             // read only: its mirror
+    std::unique_ptr<Ring> ring_;
+    std::optional<Committer> committer_;
+    std::optional<Checkpointer> checkpointer_;
+
+    // The owner's.
+    CommitGroup group_;
+    std::atomic<IntakeState> intake_{IntakeState::open};
+    bool closed_ = false;
+    bool commit_asked_ = false;
+    bool driving_ = false;    // inside drive(): a commit() from a callback only asks
+    bool in_flight_ = false;  // a group is with the commit thread
+    bool slow_disk_ = false;
+    bool is_read_only_ = false;
+    std::vector<AckToken> bare_tokens_;
+    ErrorCode written_;     // of the group that was written last
+    ErrorCode sync_error_;  // set once: the journal is poisoned
+
+    std::atomic<bool> ring_full_{false};
+    std::atomic<bool> space_low_{false};
+    mutable std::mutex mutex_;  // guards what follows
+    std::function<void()> notice_;
+    std::string sync_reason_;
+    std::vector<Gap> noticed_gaps_;  // by readers, for the checkpointer to enter
+
+    std::unique_ptr<CommitThread> commit_thread_;
+    std::unique_ptr<CheckpointThread> checkpoint_thread_;
+};
+
+}  // namespace milepost::storage

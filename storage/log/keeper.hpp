@@ -1,0 +1,44 @@
+#pragma once
+
+#include "storage/base/bytes.hpp"
+#include "storage/base/result.hpp"
+#include "storage/base/time.hpp"
+#include "storage/format/offsets.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace milepost::storage {
+
+// The last state of one MQTT session as the journal holds it; empty `state`: the session is gone.
+struct SessionDelta {
+    std::string client_id;
+    Buffer state;
+};
+
+// Offsets [first, end) of a partition that the log does not have any more, and why.
+struct Gap {
+    TopicPartition partition;
+    Offset first;
+    Offset end;
+    std::string reason;  // rot, drop_oldest, …
+    Timestamp noticed;
+};
+
+// What the log asks of meta; meta implements it, app wires it. Thread: the checkpointer's, and the
+// opening thread during recovery. When a call returns well, what it was given is durable.
+class Keeper {
+public:
+    Keeper() = default;
+    Keeper(const Keeper&) = delete;
+    Keeper& operator=(const Keeper&) = delete;
+    virtual ~Keeper() = default;
+
+    // In the order in which they were appended; later ones win. Folding twice changes nothing.
+    virtual Result<void> fold(std::span<const SessionDelta> deltas) = 0;
+    // The same gap may come again, after a crash: that changes nothing.
+    virtual Result<void> record(const Gap& gap) = 0;
+};
+
+}  // namespace milepost::storage

@@ -1,0 +1,190 @@
+#include "storage/log/partition.hpp"
+
+#include "storage/base/check.hpp"
+#include "storage/base/units.hpp"
+#include "storage/format/record_batch.hpp"
+#include "storage/log/errc.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace milepost::storage {
+
+namespace {
+
+// What one read copies from the tail: the committing thread may wait for the mutex meanwhile.
+constexpr std::size_t tail_read_bytes_max = 256 * kib;
+
+Result<std::optional<Offset>> find_in_batch(const TailEntry& entry, Timestamp timestamp) {
+    auto header = decode_batch_header(entry.batch);
+    if (!header) return header.error();
+    Buffer scratch;
+    auto cursor = RecordCursor::open(entry.batch, *header, scratch);
+    if (!cursor) return cursor.error();
+    while (true) {
+        auto record = cursor->next();
+        if (!record) return record.error();
+        if (!record->has_value()) return std::optional<Offset>{};
+        if ((*record)->timestamp >= timestamp && (*record)->offset >= entry.base) {
+            return std::optional{(*record)->offset};
+        }
+    }
+}
+
+}  // namespace
+
+Partition::Partition(ReaderCache& readers, TopicPartition name, std::filesystem::path folder)
+    : readers_(readers)
+    , name_(std::move(name))
+    , folder_(std::move(folder)) {}
+
+void Partition::restore(std::vector<SegmentFacts> segments, Offset next) {
+    const Offset start = segments.empty() ? next : segments.front().base;
+    segments_ = std::move(segments);
+    segments_end_ = next;
+    start_ = start.value();
+    forwarded_ = start.value();
+    durable_ = next.value();
+    appended_ = next.value();
+}
+
+void Partition::restore_tail(const TailEntry& entry) {
+    if (segments_.empty() && tail_.empty()) restore({}, entry.base);
+    tail_.push(entry);
+    restore_end(entry.next);
+}
+
+void Partition::restore_end(Offset next) {
+    MILEPOST_CHECK(next.value() >= durable_);
+    if (tail_.empty()) segments_end_ = next;
+    durable_ = next.value();
+    appended_ = next.value();
+}
+
+void Partition::publish(const TailEntry& entry) {
+    const std::lock_guard guard{mutex_};
+    tail_.push(entry);
+    raise(durable_, entry.next);
+}
+
+std::vector<TailEntry> Partition::tail() const {
+    const std::lock_guard guard{mutex_};
+    return tail_.entries();
+}
+
+Offset Partition::segments_end() const {
+    const std::lock_guard guard{mutex_};
+    return segments_end_;
+}
+
+std::optional<SegmentFacts> Partition::last_segment() const {
+    const std::lock_guard guard{mutex_};
+    if (segments_.empty()) return std::nullopt;
+    return segments_.back();
+}
+
+void Partition::publish_segments(const std::vector<SegmentFacts>& written) {
+    const std::lock_guard guard{mutex_};
+    for (const SegmentFacts& segment : written) {
+        MILEPOST_CHECK(segment.next >= segments_end_);
+        if (!segments_.empty() && segments_.back().base == segment.base) segments_.pop_back();
+        segments_.push_back(segment);
+        segments_end_ = segment.next;
+    }
+    tail_.drop_before(segments_end_);
+}
+
+Positions Partition::positions() const {
+    // They only rise, and each is raised after what bounds it: read in this order they are ordered.
+    Positions positions;
+    positions.start = Offset{start_.load(std::memory_order_acquire)};
+    positions.forwarded = Offset{forwarded_.load(std::memory_order_acquire)};
+    positions.durable = Offset{durable_.load(std::memory_order_acquire)};
+    positions.appended = Offset{appended_.load(std::memory_order_acquire)};
+    MILEPOST_CHECK(positions.start <= positions.forwarded);
+    MILEPOST_CHECK(positions.forwarded <= positions.durable);
+    MILEPOST_CHECK(positions.durable <= positions.appended);
+    return positions;
+}
+
+void Partition::set_forwarded(Offset forwarded) {
+    const std::lock_guard guard{mutex_};
+    const Offset durable{durable_.load(std::memory_order_relaxed)};
+    raise(forwarded_, std::min(forwarded, durable));
+}
+
+void Partition::raise(std::atomic<std::int64_t>& position, Offset to) {
+    if (to.value() > position.load(std::memory_order_relaxed)) {
+        position.store(to.value(), std::memory_order_release);
+    }
+}
+
+std::vector<SegmentFacts> Partition::segments() const {
+    const std::lock_guard guard{mutex_};
+    return segments_;
+}
+
+std::optional<SegmentFacts> Partition::segment_for(Offset from) const {
+    const auto found = std::partition_point(
+        segments_.begin(),
+        segments_.end(),
+        [&](const SegmentFacts& segment) { return segment.next <= from; }
+    );
+    if (found == segments_.end()) return std::nullopt;
+    return *found;
+}
+
+Result<ReadResult> Partition::read(
+    Offset from,
+    std::size_t bytes_max,
+    Buffer& buffer,
+    bool& damaged
+) {
+    buffer.clear();
+    while (true) {
+        std::optional<SegmentFacts> segment;
+        {
+            const std::lock_guard guard{mutex_};
+            const Offset durable{durable_.load(std::memory_order_relaxed)};
+            if (from < Offset{start_.load(std::memory_order_relaxed)} || from > durable) {
+                return LogErrc::offset_out_of_range;
+            }
+            segment = segment_for(from);
+            if (!segment) {
+                const auto copied =
+                    tail_.copy(from, std::min(bytes_max, tail_read_bytes_max), buffer);
+                if (buffer.empty())
+                    return ReadResult{.first = durable, .next = durable, .batches = {}};
+                return ReadResult{.first = copied.first, .next = copied.next, .batches = buffer};
+            }
+        }
+        auto reader = readers_.get(folder_, segment->base);
+        if (!reader) return reader.error();
+        auto got = (*reader)->read(from, bytes_max, FilePosition{segment->bytes}, buffer);
+        if (!got) return got.error();
+        damaged = damaged || got->damaged;
+        if (!buffer.empty()) {
+            return ReadResult{.first = got->first, .next = got->next, .batches = buffer};
+        }
+        from = segment->next;  // nothing is left of it: go on behind
+    }
+}
+
+Result<Offset> Partition::find_timestamp(Timestamp timestamp) {
+    for (const SegmentFacts& segment : segments()) {
+        auto reader = readers_.get(folder_, segment.base);
+        if (!reader) return reader.error();
+        auto found = (*reader)->find_timestamp(timestamp, FilePosition{segment.bytes});
+        if (!found) return found.error();
+        if (found->has_value()) return **found;
+    }
+    const std::lock_guard guard{mutex_};
+    if (const auto entry = tail_.find_timestamp(timestamp)) {
+        auto found = find_in_batch(*entry, timestamp);
+        if (!found) return found.error();
+        if (found->has_value()) return **found;
+    }
+    return Offset{durable_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace milepost::storage

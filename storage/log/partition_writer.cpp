@@ -1,0 +1,130 @@
+#include "storage/log/partition_writer.hpp"
+
+#include "storage/base/units.hpp"
+#include "storage/log/segment_name.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace milepost::storage {
+
+namespace {
+
+constexpr std::size_t piece_bytes_max = 1 * mib;
+
+}  // namespace
+
+Result<void> PartitionWriter::write(BatchMerger& merger, Codec codec) {
+    const std::vector<TailEntry> entries = partition_.tail();
+    if (entries.empty()) return {};
+    const Offset from = std::max(partition_.segments_end(), entries.front().base);
+    if (auto opened = open_active(from); !opened) return abandon(opened);
+
+    merger.start(from, codec, [this](const MergedBatch& batch) { return place(batch); });
+    for (const TailEntry& entry : entries) {
+        if (auto added = merger.add(entry); !added) return abandon(added);
+    }
+    if (auto flushed = merger.flush(); !flushed) return abandon(flushed);
+    if (auto flushed = flush_piece(); !flushed) return abandon(flushed);
+    return {};
+}
+
+Result<void> PartitionWriter::sync() {
+    if (!active_ || active_->synced_bytes() == active_->bytes()) return {};
+    if (auto synced = active_->sync(); !synced) {
+        distrusted_ = true;
+        distrusted_base_ = active_->base_offset();
+        return abandon(synced);
+    }
+    publish_active();
+    return {};
+}
+
+std::uint64_t PartitionWriter::take_bytes_written() {
+    return std::exchange(bytes_written_, 0);
+}
+
+Result<void> PartitionWriter::open_active(Offset from) {
+    if (active_) return {};
+    if (distrusted_) MILEPOST_TRY(leave_distrusted(from));
+    const auto last = partition_.last_segment();
+    auto opened = last && !distrusted_
+                      ? SegmentWriter::recover(files_, partition_.folder(), last->base, last->bytes)
+                      : SegmentWriter::create(files_, partition_.folder(), from);
+    if (!opened) return opened.error();
+    active_ = std::move(*opened);
+    distrusted_ = false;
+    return {};
+}
+
+// A sync of the last file failed. What was published of it stays, what was not is cut off, and
+// where nothing was published the file goes. None of this needs to be durable: recovery ends a
+// segment where the next one begins.
+Result<void> PartitionWriter::leave_distrusted(Offset from) {
+    const auto last = partition_.last_segment();
+    if (last && last->base == distrusted_base_ && last->bytes > 0) {
+        auto cut = SegmentWriter::recover(files_, partition_.folder(), last->base, last->bytes);
+        if (!cut) return cut.error();
+        // Its final time entry is a hint, and its sync may fail once more.
+        (void)(*cut)->seal().has_error();
+        return {};
+    }
+    if (distrusted_base_ != from) return {};
+    for (const auto kind : {SegmentFile::offset_index, SegmentFile::time_index, SegmentFile::log}) {
+        const auto removed = files_.remove(segment_path(partition_.folder(), from, kind));
+        if (!removed && removed.error() != boost::system::errc::no_such_file_or_directory) {
+            return removed.error();
+        }
+    }
+    return {};
+}
+
+Result<void> PartitionWriter::place(const MergedBatch& batch) {
+    const std::size_t waiting = piece_.size() + batch.bytes.size();
+    if (!active_->fits(waiting, batch.next - 1, segment_bytes_) &&
+        active_->bytes() + piece_.size() > 0) {
+        MILEPOST_TRY(roll(batch.base));
+    }
+    append_bytes(piece_, batch.bytes);
+    piece_next_ = batch.next;
+    if (piece_.size() >= piece_bytes_max) MILEPOST_TRY(flush_piece());
+    return {};
+}
+
+Result<void> PartitionWriter::roll(Offset base) {
+    MILEPOST_TRY(flush_piece());
+    if (auto sealed = active_->seal(); !sealed) {
+        distrusted_ = true;
+        distrusted_base_ = active_->base_offset();
+        return sealed.error();
+    }
+    publish_active();
+    auto made = SegmentWriter::create(files_, partition_.folder(), base);
+    if (!made) return made.error();
+    active_ = std::move(*made);
+    return {};
+}
+
+Result<void> PartitionWriter::flush_piece() {
+    if (piece_.empty()) return {};
+    MILEPOST_TRY(active_->append(piece_));
+    bytes_written_ += piece_.size();
+    piece_.clear();
+    return {};
+}
+
+void PartitionWriter::publish_active() {
+    partition_.publish_segments({SegmentFacts{
+        .base = active_->base_offset(),
+        .next = active_->next_offset(),
+        .bytes = active_->bytes()}});
+}
+
+template <class T>
+Result<void> PartitionWriter::abandon(const T& failed) {
+    active_.reset();
+    piece_.clear();
+    return failed.error();
+}
+
+}  // namespace milepost::storage
