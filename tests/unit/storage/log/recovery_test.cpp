@@ -1,0 +1,312 @@
+// Recovery on a whole log: files are damaged at rest, then it is opened again.
+#include "storage/log/recovery.hpp"
+
+#include "storage/journal/ring_header.hpp"
+#include "storage/log/segment_name.hpp"
+#include "tests/support/forgetful_disk.hpp"
+#include "tests/support/log_parts.hpp"
+#include "tests/support/matchers.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <memory>
+#include <string>
+
+namespace milepost::storage {
+
+namespace {
+
+using test::record;
+
+constexpr std::string_view ring_file = "/data/journal/ring-00000001";
+
+class Fixture {
+public:
+    Fixture() {
+        config.data_dir = "/data";
+        config.limit_bytes = 1024 * mib;
+        config.ring_bytes = ring_bytes_min;
+        config.segment_bytes = 16 * kib;
+        config.batch_bytes = 1 * kib;
+        config.codec = Codec::none;
+        config.background = false;
+        open();
+    }
+
+    void open() {
+        log.reset();
+        report = {};
+        auto opened = DiskLog::open_for_writing(
+            config,
+            {.files = disk, .keeper = keeper, .listener = listener, .post = {}},
+            report
+        );
+        REQUIRE(opened);
+        log = std::move(*opened);
+        partition = log->ensure_topic("t", 1).value().front();
+    }
+
+    // A group of one record: one frame of one block.
+    void put(int number) {
+        REQUIRE(log->append(partition, record("k", std::to_string(number)), {}));
+        log->commit();
+    }
+
+    void put(int from, int end) {
+        for (int i = from; i < end; ++i)
+            put(i);
+    }
+
+    [[nodiscard]] test::ReadBack read(std::int64_t from = 0) const {
+        return test::read_back(*log, partition, Offset{from});
+    }
+
+    void check_whole(int count) const {
+        const auto got = read();
+        REQUIRE(got.values.size() == static_cast<std::size_t>(count));
+        for (int i = 0; i < count; ++i)
+            CHECK(got.values[std::size_t(i)] == std::to_string(i));
+    }
+
+    [[nodiscard]] static std::filesystem::path segment(std::int64_t base) {
+        return segment_path("/data/t-0", Offset{base}, SegmentFile::log);
+    }
+
+    // Spoils the frame that holds record `number`, if all frames are one block and none is freed.
+    void spoil_frame(int number) {
+        disk.flip_bit(
+            ring_file,
+            ring_begin + static_cast<std::uint64_t>(number) * block_bytes + 60,
+            3
+        );
+    }
+
+    test::ForgetfulDisk disk;
+    test::RecordingKeeper keeper;
+    test::RecordingListener listener;
+    LogConfig config;
+    RecoveryReport report;
+    std::unique_ptr<DiskLog> log;
+    PartitionId partition;
+};
+
+}  // namespace
+
+TEST_CASE("recovery: what lies behind the checkpoint is cut where it is torn", "[recovery]") {
+    Fixture f;
+    f.put(0, 20);
+    REQUIRE(f.log->checkpoint_now());
+    f.put(20, 30);
+    f.log.reset();
+    {
+        // The beginning of a batch, as a checkpoint that did not end leaves it.
+        auto file = f.disk.open(Fixture::segment(0), OpenMode::write).value();
+        const auto bytes = file->size().value();
+        Buffer torn(40);
+        REQUIRE(file->read_at(FilePosition{0}, torn));
+        REQUIRE(file->write_at(FilePosition{bytes}, torn));
+    }
+    f.open();
+    CHECK(f.report.segment_bytes_cut == 40);
+    CHECK(f.report.records_from_journal == 10);
+    CHECK(f.report.gaps.empty());
+    f.check_whole(30);
+    f.put(30, 40);
+    REQUIRE(f.log->checkpoint_now());
+    f.check_whole(40);
+}
+
+TEST_CASE(
+    "recovery: a rotten frame in the middle is a hole, and the later ones are served",
+    "[recovery]"
+) {
+    Fixture f;
+    f.put(0, 10);
+    f.log.reset();
+    f.spoil_frame(4);
+    f.open();
+    REQUIRE(f.report.gaps.size() == 1);
+    CHECK(f.report.gaps[0].first == Offset{4});
+    CHECK(f.report.gaps[0].end == Offset{5});
+    CHECK(f.report.gaps[0].reason == "rot");
+    REQUIRE(f.keeper.gaps.size() == 1);
+    const auto got = f.read();
+    CHECK(got.offsets == std::vector<std::int64_t>{0, 1, 2, 3, 5, 6, 7, 8, 9});
+    f.put(10);
+    REQUIRE(f.log->checkpoint_now());
+    CHECK(f.read().offsets.size() == 10);
+    f.open();
+    CHECK(f.report.gaps.empty());
+    CHECK(f.read(4).offsets == std::vector<std::int64_t>{5, 6, 7, 8, 9, 10});
+}
+
+TEST_CASE("recovery: a rotten frame whose records a segment has is no loss", "[recovery]") {
+    Fixture f;
+    f.put(0, 10);
+    f.keeper.fails = true;  // the segments are written, and then no slot
+    REQUIRE(f.log->append_session("c", as_bytes("s"), {}));
+    f.log->commit();
+    CHECK_FALSE(f.log->checkpoint_now());
+    f.keeper.fails = false;
+    f.log.reset();
+    f.spoil_frame(4);
+    f.open();
+    CHECK(f.report.gaps.empty());
+    f.check_whole(10);
+}
+
+TEST_CASE("recovery: with one slot spoilt the other one does", "[recovery]") {
+    for (std::uint64_t area = 0; area < slot_area_count; ++area) {
+        Fixture f;
+        f.put(0, 10);
+        REQUIRE(f.log->checkpoint_now());
+        f.put(10, 20);
+        REQUIRE(f.log->checkpoint_now());
+        f.put(20, 25);
+        f.log.reset();
+        f.disk.flip_bit(ring_file, slots_begin + area * slot_area_bytes + 30, 1);
+        f.open();
+        CHECK(f.report.gaps.empty());
+        f.check_whole(25);
+    }
+}
+
+TEST_CASE("recovery: with both slots spoilt the segments and the frames are enough", "[recovery]") {
+    Fixture f;
+    f.put(0, 10);
+    REQUIRE(f.log->checkpoint_now());
+    f.put(10, 20);
+    REQUIRE(f.log->checkpoint_now());
+    f.put(20, 25);
+    f.log.reset();
+    for (std::uint64_t area = 0; area < slot_area_count; ++area) {
+        f.disk.flip_bit(ring_file, slots_begin + area * slot_area_bytes + 30, 1);
+    }
+    f.open();
+    CHECK(f.report.gaps.empty());
+    f.check_whole(25);
+    f.put(25, 30);
+    REQUIRE(f.log->checkpoint_now());
+    f.open();
+    f.check_whole(30);
+}
+
+TEST_CASE(
+    "recovery: a lost active segment is a hole, and its offsets are not given again",
+    "[recovery]"
+) {
+    Fixture f;
+    f.put(0, 10);
+    REQUIRE(f.log->checkpoint_now());
+    f.log.reset();
+    REQUIRE(f.disk.remove(Fixture::segment(0)));
+    f.open();
+    REQUIRE(f.report.gaps.size() == 1);
+    CHECK(f.report.gaps[0].first == Offset{0});
+    CHECK(f.report.gaps[0].end == Offset{10});
+    CHECK(f.log->positions(f.partition).durable == Offset{10});
+    f.put(10, 12);
+    CHECK(
+        f.read(f.log->positions(f.partition).start.value()).offsets ==
+        std::vector<std::int64_t>{10, 11}
+    );
+    REQUIRE(f.log->checkpoint_now());
+    f.open();
+    CHECK(f.log->positions(f.partition).durable == Offset{12});
+    CHECK(f.report.gaps.empty());
+}
+
+TEST_CASE(
+    "recovery: a segment that is shorter than the checkpoint says keeps its whole batches",
+    "[recovery]"
+) {
+    Fixture f;
+    for (int i = 0; i < 40; ++i) {
+        REQUIRE(f.log->append(f.partition, record("k", std::string(300, 'a')), {}));
+        f.log->commit();
+    }
+    REQUIRE(f.log->checkpoint_now());
+    f.log.reset();
+    const auto bytes = f.disk.content(Fixture::segment(0)).size();
+    f.disk.cut(Fixture::segment(0), bytes - 10);
+    f.open();
+    REQUIRE(f.report.gaps.size() == 1);
+    CHECK(f.report.gaps[0].first > Offset{30});
+    CHECK(f.report.gaps[0].end == Offset{40});
+    CHECK(f.read().offsets.size() == static_cast<std::size_t>(f.report.gaps[0].first.value()));
+    f.put(40);
+    CHECK(f.read(40).values == std::vector<std::string>{"40"});
+}
+
+TEST_CASE("recovery: unknown files are left alone and named", "[recovery]") {
+    Fixture f;
+    f.put(0, 3);
+    REQUIRE(f.log->checkpoint_now());
+    f.log.reset();
+    REQUIRE(f.disk.open("/data/notes.txt", OpenMode::create));
+    REQUIRE(f.disk.open("/data/t-0/readme", OpenMode::create));
+    f.open();
+    CHECK(f.report.notes.size() == 2);
+    CHECK(f.disk.exists("/data/notes.txt"));
+    CHECK(f.disk.exists("/data/t-0/readme"));
+    f.check_whole(3);
+}
+
+TEST_CASE(
+    "recovery: a rotten batch in a segment is passed over and entered in the ledger",
+    "[recovery]"
+) {
+    Fixture f;
+    for (int i = 0; i < 40; ++i) {
+        REQUIRE(f.log->append(f.partition, record("k", std::string(300, 'a')), {}));
+        f.log->commit();
+    }
+    REQUIRE(f.log->checkpoint_now());
+    f.log.reset();
+    f.disk.flip_bit(Fixture::segment(0), 2000, 0);
+    f.open();
+    const auto got = f.read();
+    CHECK(got.offsets.size() < 40);
+    CHECK(got.offsets.size() > 30);
+    CHECK(got.offsets.back() == 39);
+    REQUIRE(f.log->checkpoint_now());
+    REQUIRE(f.keeper.gaps.size() == 1);
+    const Gap& gap = f.keeper.gaps.front();
+    CHECK(std::size_t(gap.end - gap.first) + got.offsets.size() == 40);
+}
+
+TEST_CASE("recovery: indexes that are lost are made again", "[recovery]") {
+    Fixture f;
+    f.put(0, 30);
+    REQUIRE(f.log->checkpoint_now());
+    f.log.reset();
+    REQUIRE(f.disk.remove(segment_path("/data/t-0", Offset{0}, SegmentFile::offset_index)));
+    REQUIRE(f.disk.remove(segment_path("/data/t-0", Offset{0}, SegmentFile::time_index)));
+    f.open();
+    f.check_whole(30);
+    f.put(30, 40);
+    REQUIRE(f.log->checkpoint_now());
+    f.check_whole(40);
+}
+
+TEST_CASE(
+    "recovery: a segment whose sync failed is left for a new one, and nothing is lost",
+    "[recovery]"
+) {
+    Fixture f;
+    f.put(0, 10);
+    REQUIRE(f.log->checkpoint_now());
+    f.put(10, 20);
+    f.disk.fail(test::DiskCall::sync, 1);
+    CHECK_FALSE(f.log->checkpoint_now());
+    f.check_whole(20);
+    REQUIRE(f.log->checkpoint_now());
+    CHECK(f.disk.exists(Fixture::segment(10)));
+    f.check_whole(20);
+    f.log.reset();
+    f.disk.power_cut();
+    f.open();
+    f.check_whole(20);
+}
+
+}  // namespace milepost::storage

@@ -1,0 +1,33 @@
+#include "storage/meta/gap_ledger.hpp"
+
+#include "storage/meta/schema.hpp"
+#include "tests/support/matchers.hpp"
+#include "tests/support/temp_dir.hpp"
+
+using namespace milepost;
+using namespace milepost::storage;
+using milepost::test::TempDir;
+
+TEST_CASE("gap_ledger: a hole that is found again is one entry", "[meta]") {
+    const TempDir dir;
+    auto connection = open_meta(dir.path());
+    REQUIRE(connection);
+    GapLedger ledger{*connection};
+    const Gap hole{{"t", 3}, Offset{5}, Offset{9}, "rot", Timestamp{1000}};
+    Gap again = hole;
+    again.noticed = Timestamp{2000};
+    const Gap next{{"t", 3}, Offset{9}, Offset{12}, "drop_oldest", Timestamp{3000}};
+    REQUIRE(ledger.append(hole));
+    REQUIRE(ledger.append(again));
+    REQUIRE(ledger.append(next));
+
+    const auto gaps = ledger.list();
+    REQUIRE(gaps);
+    REQUIRE(gaps.value().size() == 2);
+    CHECK(gaps.value()[0].partition == hole.partition);
+    CHECK(gaps.value()[0].first == Offset{5});
+    CHECK(gaps.value()[0].end == Offset{9});
+    CHECK(gaps.value()[0].reason == "rot");
+    CHECK(gaps.value()[0].noticed == Timestamp{1000});
+    CHECK(gaps.value()[1].reason == "drop_oldest");
+}

@@ -1,0 +1,66 @@
+#include "storage/meta/schema.hpp"
+
+#include "storage/meta/errc.hpp"
+#include "tests/support/matchers.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <fstream>
+
+using namespace milepost;
+using namespace milepost::storage;
+using milepost::test::TempDir;
+
+TEST_CASE("schema: a new database has the version, an old one is opened again", "[meta]") {
+    const TempDir dir;
+    for (int opens = 0; opens < 2; ++opens) {
+        auto connection = open_meta(dir.path());
+        REQUIRE(connection);
+        CHECK(connection->number("PRAGMA user_version").value() == meta_format_version);
+    }
+}
+
+TEST_CASE("schema: a newer database is refused, for reading too, and not changed", "[meta]") {
+    const TempDir dir;
+    {
+        auto connection = open_meta(dir.path());
+        REQUIRE(connection);
+        REQUIRE(connection->run("PRAGMA user_version = 99"));
+    }
+    const auto opened = open_meta(dir.path());
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error() == MetaErrc::newer_format);
+    const auto read = open_meta_read_only(dir.path());
+    REQUIRE_FALSE(read);
+    CHECK(read.error() == MetaErrc::newer_format);
+}
+
+TEST_CASE("schema: somebody else's database is not touched", "[meta]") {
+    const TempDir dir;
+    {
+        auto foreign =
+            Connection::open(dir.path() / meta_file_name, Connection::Access::read_write);
+        REQUIRE(foreign);
+        REQUIRE(foreign->run("CREATE TABLE theirs (a)"));
+    }
+    const auto opened = open_meta(dir.path());
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error() == MetaErrc::not_ours);
+}
+
+TEST_CASE("schema: a damaged database is reported, put aside and replaced", "[meta]") {
+    const TempDir dir;
+    std::ofstream{dir.path() / meta_file_name} << std::string(8192, 'x');
+    REQUIRE_FALSE(open_meta(dir.path()));
+    const auto aside = set_meta_aside(dir.path());
+    REQUIRE(aside);
+    CHECK(std::filesystem::file_size(aside.value()) == 8192);
+    CHECK(open_meta(dir.path()));
+}
+
+TEST_CASE("schema: there is nothing to read where no gateway has run", "[meta]") {
+    const TempDir dir;
+    const auto read = open_meta_read_only(dir.path());
+    REQUIRE_FALSE(read);
+    CHECK(read.error() == MetaErrc::cannot_open);
+    CHECK(std::filesystem::is_empty(dir.path()));
+}
