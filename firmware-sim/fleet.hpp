@@ -1,0 +1,112 @@
+#pragma once
+
+#include "firmware-sim/backoff.hpp"
+#include "firmware-sim/inbox.hpp"
+#include "firmware-sim/ledger.hpp"
+#include "firmware-sim/link.hpp"
+#include "firmware-sim/progress.hpp"
+#include "firmware-sim/route.hpp"
+#include "firmware-sim/tally.hpp"
+#include "firmware-sim/vehicle.hpp"
+#include "storage/base/result.hpp"
+#include "storage/base/time.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <queue>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace milepost::fleet {
+
+struct FleetSettings {
+    std::uint32_t vehicles = 10;
+    double rate = 1;                             // readings per second per vehicle
+    std::chrono::milliseconds duration{30'000};  // 0: until a stop is asked for
+    std::chrono::milliseconds drain{30'000};     // how long to wait for the rest afterwards
+    std::size_t buffer_readings = 10'000;        // on each vehicle
+    std::uint64_t seed = 1;
+    std::string id_prefix = "V";
+    bool has_acks = true;  // false with QoS 0: what is written is settled
+};
+
+// Vehicles that share a thread: their sampling, their buffers, their connections, the ledger.
+class Fleet {
+public:
+    using MakeLink =
+        std::function<std::unique_ptr<Link>(std::uint32_t vehicle, const std::string& id)>;
+
+    // `inbox` outlives the fleet. The ids must be valid: see is_vehicle_id(). Vehicles that the
+    // ledger knows go on counting where it ends.
+    Fleet(const FleetSettings& settings, Ledger ledger, Inbox& inbox, const MakeLink& make_link);
+
+    // Runs until every reading is settled, the drain time is over or a second stop is asked for.
+    // Fails only if the ledger cannot be written.
+    [[nodiscard]] Result<Tally> run(Progress progress);
+
+private:
+    enum class LinkState : std::uint8_t { offline, connecting, online };
+
+    struct Member {
+        Vehicle vehicle;
+        std::unique_ptr<Link> link;
+        Backoff backoff;
+        LinkState state = LinkState::offline;
+        Instant connect_deadline{};                                      // while connecting
+        std::vector<std::pair<std::uint64_t, Instant>> first_published;  // rising numbers
+    };
+
+    // When to look at a vehicle's connection again: to make it, or to see that it was made.
+    using Retry = std::pair<Instant, std::uint32_t>;
+
+    void add_member(std::uint32_t index, const MakeLink& make_link);
+    void sample_due(Instant now);
+    void sample(std::uint32_t index, Timestamp nominal, Timestamp wall);
+    void pump(Member& member);
+    void handle(const LinkEvent& event);
+    void settle(Member& member, const LinkEvent& event);
+    void connect(std::uint32_t index, Instant now);
+    void connect_later(std::uint32_t index, Instant now);
+    void retry_due(Instant now);
+    void say_goodbye();
+    [[nodiscard]] bool is_over(Instant now) const;
+
+    [[nodiscard]] bool is_sampling() const { return next_sample_ < samples_total_; }
+
+    [[nodiscard]] Instant due(std::uint64_t sample) const;
+    [[nodiscard]] Instant next_deadline(const Progress& progress) const;
+    void stop(Instant now);
+    void note(const Member& member, std::uint64_t seq, sensors::LedgerState state, Timestamp wall);
+    void drop(const Member& member, std::uint64_t seq, const std::string& reason, Timestamp wall);
+
+    FleetSettings settings_;
+    Route route_;
+    Ledger ledger_;
+    Inbox* inbox_;
+    std::vector<Member> members_;
+    std::priority_queue<Retry, std::vector<Retry>, std::greater<>> retries_;
+    std::vector<LinkEvent> events_;
+    Tally tally_;
+    std::size_t online_ = 0;
+    // Sample n is taken by vehicle n % vehicles, all at even distances in time.
+    double sample_distance_s_;
+    std::uint64_t next_sample_ = 0;
+    std::uint64_t samples_total_;
+    Instant started_{};
+    Timestamp started_wall_;
+    Instant drain_until_ = Instant::max();
+    bool is_aborted_ = false;
+};
+
+// V0001, V0002 …: four digits or as many as the largest number needs.
+[[nodiscard]] std::string vehicle_name(
+    const std::string& prefix,
+    std::uint32_t index,
+    std::uint32_t count
+);
+
+}  // namespace milepost::fleet

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "storage/base/time.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace milepost::fleet {
+
+enum class LinkEventKind : std::uint8_t {
+    connected,       // session_present, window
+    connect_failed,  // try again later
+    lost,            // a standing connection is gone
+    acknowledged,    // seq: PUBACK, PUBCOMP; QoS 0: written
+    refused,         // seq: MQTT 5 answered with the reason code `code`; it was not taken
+    given_back,      // seq: the link has dropped it undelivered
+    disconnected,    // the end of disconnect()
+    step,            // the link asks for step()
+};
+
+// What a vehicle's connection has to say.
+struct LinkEvent {
+    LinkEventKind kind;
+    std::uint32_t vehicle = 0;  // index in the fleet
+    std::uint64_t seq = 0;
+    std::size_t window = 0;
+    std::uint32_t attempt = 0;  // the link's own
+    std::uint8_t code = 0;
+    bool session_present = false;
+    Instant at{};
+    Timestamp wall{};
+};
+
+// One vehicle's connection to the gateway. Every call returns at once and is made by the fleet's
+// thread; answers come as events in the fleet's inbox, in the order in which they happened.
+class Link {
+public:
+    Link() = default;
+    Link(const Link&) = delete;
+    Link& operator=(const Link&) = delete;
+    virtual ~Link() = default;
+
+    // Ends in `connected` or `connect_failed`. Not while a connection stands or is made.
+    virtual void connect() = 0;
+
+    // False if the connection is gone (a `lost` follows): then the reading was not taken.
+    virtual bool publish(std::uint64_t seq, const std::string& payload) = 0;
+
+    // Says goodbye; the session stays. Ends in `disconnected`.
+    virtual void disconnect() = 0;
+
+    // connect() has not answered for far too long: forget everything and begin anew. The next
+    // `connected` says that there is no session.
+    virtual void abandon() = 0;
+
+    // For an event of the kind `step`, which is passed back.
+    virtual void step(const LinkEvent& answer) = 0;
+};
+
+}  // namespace milepost::fleet

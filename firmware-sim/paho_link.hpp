@@ -1,0 +1,65 @@
+#pragma once
+
+#include "firmware-sim/inbox.hpp"
+#include "firmware-sim/link.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace milepost::fleet {
+
+enum class MqttVersion : std::uint8_t { v311, v5 };
+
+struct PahoSettings {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 1883;
+    MqttVersion version = MqttVersion::v311;
+    int qos = 1;
+    std::string topic_prefix = "vehicles";
+    std::size_t in_flight_max = 20;  // 1 to 1000: what fits a fresh socket's buffer
+};
+
+// A vehicle's connection through Eclipse Paho MQTT C++: clean start 0, the client id is the
+// vehicle's id. Paho keeps what is in flight in memory and, if the gateway still has the session,
+// sends it again under the same packet ids with DUP when the connection comes back (checked by
+// tests/component/fleet_mosquitto). Without a session Paho gives the publishes back and the vehicle
+// publishes them anew, in order; likewise after a failed write, from which Paho's memory of what is
+// in flight does not recover.
+class PahoLink final : public Link {
+public:
+    // `vehicle` is the index that the events carry.
+    PahoLink(
+        const PahoSettings& settings,
+        std::uint32_t vehicle,
+        const std::string& vehicle_id,
+        EventSink sink
+    );
+    ~PahoLink() override;
+
+    void connect() override;
+    bool publish(std::uint64_t seq, const std::string& payload) override;
+    void disconnect() override;
+    void step(const LinkEvent& answer) override;
+    void abandon() override;
+
+private:
+    class Client;
+
+    void take_over(const LinkEvent& answer);
+    void fail(LinkEvent event) const;
+    void replace_client();
+    void retire_client();
+
+    PahoSettings settings_;
+    std::uint32_t vehicle_;
+    std::string client_id_;
+    std::string topic_;
+    EventSink sink_;
+    std::unique_ptr<Client> client_;
+    std::unique_ptr<Client> probe_;
+    std::uint32_t attempt_ = 0;  // of a probe: tells its answers from a former one's
+    bool is_probe_closing_ = false;
+};
+
+}  // namespace milepost::fleet
