@@ -1,0 +1,216 @@
+#include "gateway/mqtt/session.hpp"
+
+#include <algorithm>
+
+namespace milepost::mqtt {
+namespace {
+
+// 3.1.1: a device may leave its name to us only if nothing is kept of it (MQTT-3.1.3-7, -8).
+Errc check_connect(const Connect& connect, const Limits& limits) {
+    const bool is_name_missing = connect.client_id.empty() &&
+                                 connect.level == ProtocolLevel::v3_1_1 && !connect.clean_start;
+    if (is_name_missing || connect.client_id.size() > limits.client_id_bytes_max) {
+        return Errc::client_id_refused;
+    }
+    // 3.1.1 has no way to say so, and one record is written for a will of any QoS.
+    const bool is_will_refused = connect.will && connect.will->qos == Qos::exactly_once &&
+                                 connect.level == ProtocolLevel::v5;  // MQTT-3.2.2-12
+    return is_will_refused ? Errc::will_qos_not_served : Errc::none;
+}
+
+}  // namespace
+
+void Session::accept(const Acceptance& acceptance, Buffer& out) {
+    if (state_ != State::awaits_answer) return;
+    const std::size_t from = out.size();
+    Connack connack{ReasonCode::success, acceptance.session_present, {}};
+    Buffer properties;
+    if (level_ == ProtocolLevel::v5) {
+        using enum PropertyId;
+        const auto append = [&properties](PropertyId id, std::uint32_t value) {
+            append_number_property(properties, id, value);
+        };
+        if (acceptance.session_expiry_s) {
+            append(session_expiry_interval, *acceptance.session_expiry_s);
+        }
+        append(receive_maximum, limits_->in_flight_publishes_max);
+        append(maximum_qos, 1);
+        append(maximum_packet_size, static_cast<std::uint32_t>(limits_->packet_bytes_max));
+        if (!acceptance.assigned_client_id.empty()) {
+            append_text_property(
+                properties,
+                assigned_client_identifier,
+                acceptance.assigned_client_id
+            );
+        }
+        append(subscription_identifier_available, 0);
+        append(shared_subscription_available, 0);
+        if (is_keep_alive_limited_) append(server_keep_alive, keep_alive_s_);
+        connack.properties = properties;
+    }
+    encode_connack(out, level_, connack);
+    if (!fits(out, from)) return;
+    state_ = State::connected;
+    was_accepted_ = true;
+}
+
+void Session::refuse(ReasonCode reason, Buffer& out) {
+    if (state_ != State::awaits_answer) return;
+    const std::size_t from = out.size();
+    encode_connack(out, level_, {reason, /*session_present=*/false, {}});
+    if (fits(out, from)) close(Errc::refused_by_owner);
+}
+
+void Session::publish_done(Ticket ticket, ReasonCode reason, Buffer& out) {
+    const std::size_t from = out.size();
+    out.resize(from + puback_bytes_max);
+    out.resize(from + publish_done(ticket, reason, out.data() + from));
+}
+
+void Session::disconnect(ReasonCode reason, Buffer& out) {
+    // Few of DISCONNECT's reasons are CONNACK's too (MQTT-3.2.2-8); this one always fits.
+    if (state_ == State::awaits_answer) return refuse(ReasonCode::server_unavailable, out);
+    if (state_ == State::connected && level_ == ProtocolLevel::v5) {
+        encode_disconnect(out, level_, {reason, {}});
+    }
+    if (state_ != State::closed) close(Errc::closed_by_owner);
+}
+
+bool Session::take_connect(const Frame& frame, Connect& connect, Buffer& out) {
+    if (state_ == State::connected) {
+        fail(Errc::second_connect, out);  // MQTT-3.1.0-2
+        return false;
+    }
+    Errc why = decode_connect(frame, connect);
+    level_ = connect.level;
+    client_packet_bytes_max_ = connect.packet_bytes_max;
+    if (why == Errc::none) why = check_connect(connect, *limits_);
+    if (why != Errc::none) {
+        refuse_connect(why, out);
+        return false;
+    }
+    keep_alive_s_ = connect.keep_alive_s;
+    const bool is_too_long = keep_alive_s_ == 0 || keep_alive_s_ > limits_->keep_alive_s_max;
+    if (level_ == ProtocolLevel::v5 && limits_->keep_alive_s_max != 0xFFFF && is_too_long) {
+        keep_alive_s_ = limits_->keep_alive_s_max;
+        is_keep_alive_limited_ = true;
+    }
+    has_session_expiry_ = connect.session_expiry_s != 0;
+    state_ = State::awaits_answer;
+    return true;
+}
+
+bool Session::take_disconnect(const Frame& frame, Disconnect& leaving, Buffer& out) {
+    Errc why = decode_disconnect(frame, level_, leaving);
+    const bool is_raised = !has_session_expiry_ && leaving.session_expiry_s.value_or(0) != 0;
+    if (why == Errc::none && is_raised) why = Errc::session_expiry_raised;
+    if (why != Errc::none) {
+        fail(why, out);
+        return false;
+    }
+    is_will_taken_back_ = leaving.reason == ReasonCode::success;
+    close(Errc::client_disconnected);
+    return true;
+}
+
+void Session::take_subscribe(const Frame& frame, Buffer& out) {
+    Subscribe subscribe;
+    const Errc why = decode_subscribe(frame, level_, subscribe);
+    if (why != Errc::none) return fail(why, out);
+    if (find_number(subscribe.properties, PropertyId::subscription_identifier)) {
+        return fail(Errc::subscription_identifier_not_served, out);
+    }
+    if (subscribe.has_shared) return fail(Errc::shared_subscription_not_served, out);
+    const std::size_t from = out.size();
+    const Ack each{subscribe.packet_id, ReasonCode::implementation_specific_error};
+    encode_suback(out, level_, each, subscribe.filter_count);
+    static_cast<void>(fits(out, from));
+}
+
+void Session::take_unsubscribe(const Frame& frame, Buffer& out) {
+    Subscribe unsubscribe;
+    const Errc why = decode_unsubscribe(frame, level_, unsubscribe);
+    if (why != Errc::none) return fail(why, out);
+    const std::size_t from = out.size();
+    const Ack each{unsubscribe.packet_id, ReasonCode::no_subscription_existed};
+    encode_unsuback(out, level_, each, unsubscribe.filter_count);
+    static_cast<void>(fits(out, from));
+}
+
+// Nothing was ever published to the device, so none of its acks has a counterpart here. A PUBREC or
+// PUBREL left over from elsewhere is answered so that the device can forget it (5.0: 0x92).
+void Session::take_ack(const Frame& frame, Buffer& out) {
+    Ack ack;
+    const Errc why = decode_ack(frame, level_, ack);
+    if (why != Errc::none) return fail(why, out);
+    const Ack answer{ack.packet_id, ReasonCode::packet_identifier_not_found};
+    if (frame.type() == PacketType::pubrel) encode_ack(out, level_, PacketType::pubcomp, answer);
+    if (frame.type() == PacketType::pubrec && !is_failure(ack.reason)) {
+        encode_ack(out, level_, PacketType::pubrel, answer);
+    }
+}
+
+void Session::take_rest(const Frame& frame, Buffer& out) {
+    switch (frame.type()) {
+        case PacketType::puback:
+        case PacketType::pubrec:
+        case PacketType::pubrel:
+        case PacketType::pubcomp: return take_ack(frame, out);
+        case PacketType::subscribe: return take_subscribe(frame, out);
+        case PacketType::unsubscribe: return take_unsubscribe(frame, out);
+        case PacketType::pingreq: {
+            const Errc why = decode_pingreq(frame);
+            return why == Errc::none ? encode_pingresp(out) : fail(why, out);
+        }
+        case PacketType::connect:
+        case PacketType::publish:
+        case PacketType::disconnect:  // taken before
+        case PacketType::connack:
+        case PacketType::suback:
+        case PacketType::unsuback:
+        case PacketType::pingresp: return fail(Errc::unexpected_packet, out);
+        case PacketType::auth:
+            return fail(
+                level_ == ProtocolLevel::v5 ? Errc::unexpected_packet : Errc::reserved_type,
+                out
+            );
+    }
+    fail(Errc::reserved_type, out);
+}
+
+// A CONNECT that is not taken: 5.0 says why; 3.1.1 only what its return codes can say, else nothing
+// (3.1.1: MQTT-3.1.4-1; a wrong protocol name is no MQTT at all, MQTT-3.1.2-1).
+void Session::refuse_connect(Errc why, Buffer& out) {
+    const std::size_t from = out.size();
+    const bool has_return_code = why == Errc::unsupported_protocol_level ||
+                                 why == Errc::client_id_refused;
+    const bool is_mqtt = why != Errc::unknown_protocol_name;
+    if (is_mqtt && (level_ == ProtocolLevel::v5 || has_return_code)) {
+        encode_connack(out, level_, {reason_of(why), /*session_present=*/false, {}});
+        if (!fits(out, from)) return;
+    }
+    close(why);
+}
+
+void Session::fail(Errc why, Buffer& out) {
+    if (state_ == State::connected && level_ == ProtocolLevel::v5) {
+        encode_disconnect(out, level_, {reason_of(why), {}});
+    }
+    close(why);
+}
+
+void Session::close(Errc why) {
+    state_ = State::closed;
+    closed_because_ = why;
+}
+
+// Takes the answer back and closes if the device has said that it cannot take one so large
+// (MQTT-3.1.2-24 in 5.0).
+bool Session::fits(Buffer& out, std::size_t from) {
+    if (out.size() - from <= client_packet_bytes_max_) return true;
+    out.resize(from);
+    close(Errc::reply_too_large);
+    return false;
+}
+
+}  // namespace milepost::mqtt

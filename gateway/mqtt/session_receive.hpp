@@ -1,0 +1,96 @@
+#pragma once
+
+// The templates of session.hpp, which includes this at its end.
+#include "gateway/mqtt/session.hpp"
+
+namespace milepost::mqtt {
+
+template <SessionSink Sink>
+Received Session::receive(Bytes input, Sink& sink, Buffer& out) {
+    Received received;
+    while (state_ == State::connected || state_ == State::expects_connect) {
+        if (wants_pause()) return {received.consumed, Awaits::acks, 0};
+        const Bytes rest = input.subspan(received.consumed);
+        if (state_ == State::expects_connect && !rest.empty() && !begins_connect(rest)) {
+            fail(Errc::connect_expected, out);
+            break;
+        }
+        const FrameResult next = read_frame(rest, limits_->packet_bytes_max);
+        if (next.status == FrameStatus::need_more) {
+            return {received.consumed, Awaits::bytes, next.bytes};
+        }
+        if (next.status != FrameStatus::whole) {
+            const bool too_large = next.status == FrameStatus::too_large;
+            fail(too_large ? Errc::packet_too_large : Errc::malformed_length, out);
+            break;
+        }
+        if (!next.frame.is_length_minimal && level_ == ProtocolLevel::v5) {
+            fail(Errc::malformed_length, out);
+            break;
+        }
+        if (next.frame.type() != PacketType::publish) {
+            take_other(next.frame, sink, out);
+        } else if (take_publish(next.frame, next.bytes, sink, out) == Taken::later) {
+            return {received.consumed, Awaits::room, 0};
+        }
+        received.consumed += next.bytes;
+    }
+    received.awaits = state_ == State::awaits_answer ? Awaits::answer : Awaits::close;
+    return received;
+}
+
+template <class Sink>
+Taken Session::take_publish(const Frame& frame, std::size_t bytes, Sink& sink, Buffer& out) {
+    Publish publish;
+    Errc why = decode_publish(frame, level_, publish);
+    if (why == Errc::none) why = check_publish(publish);
+    if (why != Errc::none) {
+        fail(why, out);
+        return Taken::yes;
+    }
+    if (publish.qos == Qos::at_most_once) return sink.on_publish(publish);
+
+    const std::size_t weight = (bytes + Ticket::weight_bytes - 1) / Ticket::weight_bytes;
+    publish.ticket.weight = static_cast<std::uint16_t>(weight < 0xFFFF ? weight : 0xFFFF);
+    // Counted before the call: the sink may answer at once.
+    ++in_flight_publishes_;
+    in_flight_weight_ += publish.ticket.weight;
+    const Taken taken = sink.on_publish(publish);
+    if (taken == Taken::later) {
+        --in_flight_publishes_;
+        in_flight_weight_ -= publish.ticket.weight;
+    }
+    return taken;
+}
+
+template <class Sink>
+void Session::take_other(const Frame& frame, Sink& sink, Buffer& out) {
+    if (frame.type() == PacketType::connect) {
+        Connect connect;
+        if (take_connect(frame, connect, out)) sink.on_connect(connect);
+    } else if (frame.type() == PacketType::disconnect) {
+        Disconnect leaving;
+        if (take_disconnect(frame, leaving, out)) sink.on_disconnect(leaving);
+    } else {
+        take_rest(frame, out);
+    }
+}
+
+inline Errc Session::check_publish(const Publish& publish) const {
+    if (publish.qos == Qos::exactly_once) return Errc::qos_2_not_served;
+    if (publish.topic_alias != 0) return Errc::topic_alias_invalid;
+    if (publish.qos == Qos::at_least_once && level_ == ProtocolLevel::v5 &&
+        in_flight_publishes_ >= limits_->in_flight_publishes_max) {
+        return Errc::receive_maximum_exceeded;
+    }
+    return Errc::none;
+}
+
+inline std::size_t Session::publish_done(Ticket ticket, ReasonCode reason, std::byte* to) {
+    if (state_ != State::connected) return 0;
+    --in_flight_publishes_;
+    in_flight_weight_ -= ticket.weight;
+    return encode_puback(to, level_, {ticket.packet_id, reason});
+}
+
+}  // namespace milepost::mqtt
