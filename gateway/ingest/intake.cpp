@@ -1,0 +1,145 @@
+#include "gateway/ingest/intake.hpp"
+
+#include "gateway/ingest/partitioner.hpp"
+#include "gateway/mqtt/properties.hpp"
+#include "storage/log/errc.hpp"
+
+#include <utility>
+
+namespace milepost::ingest {
+
+namespace {
+
+// Our own names; a sensor cannot use them.
+constexpr std::string_view own_header_prefix = "mp.";
+
+bool is_momentary(ErrorCode error) {
+    return error == storage::LogErrc::group_full || error == storage::LogErrc::intake_closed;
+}
+
+}  // namespace
+
+Intake::Intake(storage::Appender& log, std::vector<BoundRoute> routes, Limits limits)
+    : log_(&log)
+    , routes_(std::move(routes))
+    , limits_(limits) {}
+
+mqtt::Taken Intake::publish(
+    const mqtt::Publish& publish,
+    std::string_view client_id,
+    AckToken token
+) {
+    const bool wants_ack = publish.qos != mqtt::Qos::at_most_once;
+    const std::optional<AckToken> ack = wants_ack ? std::optional{token} : std::nullopt;
+    Counter& received = wants_ack ? stats_.received_qos1 : stats_.received_qos0;
+
+    const bool overloaded = log_->intake() != storage::IntakeState::open ||
+                            log_->open_group_bytes() > limits_.group_bytes_max / 2;
+    if (!wants_ack && overloaded) {
+        received.add();
+        stats_.rejected_qos0_overload.add();
+        return mqtt::Taken::yes;
+    }
+    const Message message{
+        client_id,
+        publish.topic,
+        publish.payload,
+        publish.properties,
+        publish.retain,
+        false};
+    const auto found = place(publish.topic, client_id);
+    if (!found) {
+        received.add();
+        stats_.rejected_no_route.add();
+        refuse(mqtt::ReasonCode::topic_name_invalid, ack);
+        return mqtt::Taken::yes;
+    }
+    const ErrorCode error = append(message, *found, ack);
+    if (is_momentary(error)) {
+        if (wants_ack) return mqtt::Taken::later;
+        received.add();
+        stats_.rejected_qos0_overload.add();
+        return mqtt::Taken::yes;
+    }
+    received.add();
+    if (error) {
+        stats_.rejected_too_large.add();
+        refuse(mqtt::ReasonCode::implementation_specific_error, ack);
+    } else {
+        stats_.accepted.add();
+    }
+    return mqtt::Taken::yes;
+}
+
+bool Intake::will(const Message& message) {
+    const auto found = place(message.topic, message.client_id);
+    if (!found) {
+        stats_.received_wills.add();
+        stats_.rejected_no_route.add();
+        return true;
+    }
+    const ErrorCode error = append(message, *found, std::nullopt);
+    if (is_momentary(error)) return false;
+    stats_.received_wills.add();
+    (error ? stats_.rejected_too_large : stats_.accepted).add();
+    return true;
+}
+
+std::optional<Intake::Place> Intake::place(std::string_view topic, std::string_view client_id) {
+    if (topic.size() > limits_.topic_bytes_max) return std::nullopt;
+    for (const BoundRoute& bound : routes_) {
+        if (!bound.route.match(topic, captures_)) continue;
+        return Place{
+            &bound,
+            bound.route.key(captures_, client_id, key_),
+            bound.route.rebuilds_topic(captures_)};
+    }
+    return std::nullopt;
+}
+
+ErrorCode Intake::append(
+    const Message& message,
+    const Place& place,
+    std::optional<AckToken> token
+) {
+    collect_headers(message, place);
+    const Bytes key = as_bytes(place.key);
+    const auto& partitions = place.route->partitions;
+    const auto number = partition_for(key, static_cast<std::int32_t>(partitions.size()));
+    const storage::RecordView record{now_, key, message.payload, headers_};
+    const auto appended = log_->append(partitions[static_cast<std::size_t>(number)], record, token);
+    return appended ? ErrorCode{} : appended.error();
+}
+
+void Intake::collect_headers(const Message& message, const Place& place) {
+    static constexpr std::string_view yes = "1";
+    headers_.clear();
+    if (!place.rebuilds_topic) headers_.push_back({"mqtt.topic", as_bytes(message.topic)});
+    if (message.retain) headers_.push_back({"mqtt.retain", as_bytes(yes)});
+    if (message.is_will) headers_.push_back({"mqtt.will", as_bytes(yes)});
+    if (!clock_synced_) headers_.push_back({"mp.clock", as_bytes("unsynced")});
+    if (!message.properties.empty()) collect_property_headers(message.properties);
+}
+
+void Intake::collect_property_headers(Bytes properties) {
+    mqtt::PropertyReader reader{properties};
+    while (const auto property = reader.next()) {
+        if (property->id == mqtt::PropertyId::content_type) {
+            headers_.push_back({"content-type", as_bytes(property->value)});
+        } else if (property->id == mqtt::PropertyId::user_property) {
+            if (property->name.starts_with(own_header_prefix)) {
+                stats_.dropped_user_properties.add();
+            } else {
+                headers_.push_back({property->name, as_bytes(property->value)});
+            }
+        }
+    }
+}
+
+void Intake::refuse(mqtt::ReasonCode reason, std::optional<AckToken> token) {
+    if (!token) return;
+    token->reason = static_cast<std::uint8_t>(reason);
+    log_->append_token(*token);
+}
+
+}  // namespace milepost::ingest
