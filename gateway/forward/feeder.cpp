@@ -1,0 +1,207 @@
+#include "gateway/forward/feeder.hpp"
+
+#include "gateway/upstream/rdkafka_producer.hpp"
+#include "storage/base/check.hpp"
+#include "storage/base/units.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+namespace milepost::forward {
+
+namespace {
+
+constexpr unsigned offset_bits = 40;
+constexpr std::uint64_t offset_mask = (std::uint64_t{1} << offset_bits) - 1;
+constexpr std::size_t number_text_bytes = 20;
+
+constexpr std::size_t chunk_bytes_min = 16 * kib;
+constexpr std::size_t chunk_bytes_max = 128 * kib;
+constexpr std::size_t records_per_feed = 20'000;
+constexpr std::int64_t late_ms = 60'000;
+
+std::size_t write_number(std::array<char, number_text_bytes>& text, std::int64_t number) {
+    const auto written = std::to_chars(text.data(), text.data() + text.size(), number);
+    return static_cast<std::size_t>(written.ptr - text.data());
+}
+
+}  // namespace
+
+std::uint64_t tag_of(storage::PartitionId partition, Offset offset) {
+    return (std::uint64_t{partition.value()} << offset_bits) |
+           (static_cast<std::uint64_t>(offset.value()) & offset_mask);
+}
+
+storage::PartitionId partition_of(std::uint64_t tag) {
+    return storage::PartitionId{static_cast<std::uint32_t>(tag >> offset_bits)};
+}
+
+Offset offset_of(std::uint64_t tag, Offset confirmed) {
+    const std::uint64_t ahead = ((tag & offset_mask) - static_cast<std::uint64_t>(confirmed.value())
+                                ) &
+                                offset_mask;
+    return confirmed + static_cast<std::int64_t>(ahead);
+}
+
+bool Feeder::has_more(ForwardTable& table) {
+    if (chunk_.record() != nullptr) return true;
+    const auto& partitions = table.partitions();
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+        if (table.topic_of(partitions[i]).state != TopicState::forwarding) continue;
+        const storage::PartitionId id{static_cast<std::uint32_t>(i)};
+        if (partitions[i].window.next() < log_.positions(id).durable) return true;
+    }
+    return false;
+}
+
+// Half of the queue is shared out among the partitions that have something to send: what a chunk
+// brings beyond a share then still leaves room for the others.
+Feeder::Share Feeder::share(ForwardTable& table) {
+    std::size_t active = 0;
+    const auto& partitions = table.partitions();
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+        if (table.topic_of(partitions[i]).state != TopicState::forwarding) continue;
+        const storage::PartitionId id{static_cast<std::uint32_t>(i)};
+        const bool backlog = partitions[i].window.next() < log_.positions(id).durable;
+        if (backlog || partitions[i].window.in_flight() > 0) ++active;
+    }
+    active = std::max<std::size_t>(active, 1);
+    return Share{
+        .messages = std::max<std::size_t>(limits_.queue_messages / 2 / active, 1),
+        .bytes = std::max<std::size_t>(limits_.queue_bytes / 2 / active, 1),
+    };
+}
+
+// Reads for the next partition that may send; without a record in the chunk afterwards there is
+// none. On an error the partition is the one before turn_.
+Result<void> Feeder::next_chunk(ForwardTable& table, const Share& share) {
+    auto& partitions = table.partitions();
+    for (std::size_t tried = 0; tried < partitions.size(); ++tried) {
+        if (turn_ >= partitions.size()) turn_ = 0;
+        const std::size_t at = turn_++;
+        auto& partition = partitions[at];
+        auto& window = partition.window;
+        if (table.topic_of(partition).state != TopicState::forwarding) continue;
+        if (window.in_flight() >= share.messages || partition.bytes_in_flight >= share.bytes) {
+            continue;
+        }
+        const storage::PartitionId id{static_cast<std::uint32_t>(at)};
+        const auto positions = log_.positions(id);
+        // Readings were given up to make room (drop_oldest): the gap ledger has them.
+        if (window.next() < positions.start) window.skip_to(positions.start);
+        if (window.next() >= positions.durable) continue;
+        const auto bytes = std::clamp(share.bytes / 4, chunk_bytes_min, chunk_bytes_max);
+        MILEPOST_TRY(chunk_.read(log_, id, window.next(), bytes));
+        if (chunk_.record() != nullptr) return {};
+        window.skip_to(std::max(chunk_.end(), window.next()));  // nothing but a hole
+    }
+    return {};
+}
+
+ErrorCode Feeder::send_record(ForwardTable& table, upstream::Producer& producer, Timestamp wall) {
+    const auto& record = *chunk_.record();
+    auto& partition = table[chunk_.partition()];
+    auto& topic = table.topic_of(partition);
+
+    headers_.clear();
+    storage::HeaderCursor cursor{record};
+    while (const auto header = cursor.next()) {
+        headers_.push_back(*header);
+    }
+    std::array<char, number_text_bytes> number{};
+    partition.record_id.resize(partition.record_id_prefix);
+    partition.record_id.append(number.data(), write_number(number, record.offset.value()));
+    headers_.push_back({.name = "mp.id", .value = as_bytes(partition.record_id)});
+    if (const auto age_ms = wall - record.timestamp; age_ms > late_ms) {
+        const std::size_t length = write_number(number, age_ms / 1000);
+        headers_.push_back({.name = "mp.late", .value = as_bytes({number.data(), length})});
+    }
+
+    const bool same_count = topic.partitions == topic.upstream_partitions;
+    const auto error = producer.produce(upstream::OutgoingRecord{
+        .topic = *topic.id,
+        .partition = same_count ? partition.name.partition
+                                : upstream::murmur2_partition(
+                                      record.key.value_or(Bytes{}),
+                                      topic.upstream_partitions
+                                  ),
+        .timestamp = record.timestamp,
+        .key = record.key,
+        .value = record.value,
+        .headers = headers_,
+        .tag = tag_of(chunk_.partition(), record.offset),
+    });
+    if (error) return error;
+
+    const std::size_t bytes = record.key.value_or(Bytes{}).size() +
+                              record.value.value_or(Bytes{}).size();
+    partition.window.sent(record.offset);
+    partition.bytes_in_flight += bytes;
+    ++topic.in_flight;
+    stats_.in_flight_records.add(1);
+    stats_.in_flight_bytes.add(static_cast<std::int64_t>(bytes));
+    return {};
+}
+
+void Feeder::send_chunk(
+    ForwardTable& table,
+    upstream::Producer& producer,
+    Timestamp wall,
+    Outcome& outcome
+) {
+    auto& partition = table[chunk_.partition()];
+    const auto trouble = [&](const ErrorCode& error) {
+        const std::string where = partition.name.topic + "-" +
+                                  std::to_string(partition.name.partition) + " offset " +
+                                  std::to_string(partition.window.next().value());
+        outcome.trouble = {
+            .topic = partition.topic,
+            .error = error,
+            .text = where + ": " + error.message()};
+        chunk_.drop();
+    };
+    while (chunk_.record() != nullptr) {
+        if (const auto error = send_record(table, producer, wall)) {
+            if (upstream::fault_of(error) == upstream::Fault::queue_full) {
+                outcome.queue_full = true;
+            } else {
+                trouble(error);
+            }
+            return;
+        }
+        ++outcome.records;
+        if (const auto advanced = chunk_.advance(); !advanced) {
+            trouble(advanced.error());
+            return;
+        }
+    }
+    partition.window.skip_to(std::max(chunk_.end(), partition.window.next()));
+}
+
+Feeder::Outcome Feeder::feed(ForwardTable& table, upstream::Producer& producer, Timestamp wall) {
+    Outcome outcome;
+    const Share share_now = share(table);
+    while (outcome.records < records_per_feed) {
+        if (chunk_.record() == nullptr) {
+            const auto found = next_chunk(table, share_now);
+            if (!found) {
+                const auto& partition = table.partitions()[turn_ - 1];
+                outcome.trouble = {
+                    .topic = partition.topic,
+                    .error = found.error(),
+                    .text = "reading " + partition.name.topic + "-" +
+                            std::to_string(partition.name.partition) + ": " +
+                            found.error().message()};
+                return outcome;
+            }
+            if (chunk_.record() == nullptr) return outcome;
+        }
+        send_chunk(table, producer, wall, outcome);
+        if (outcome.queue_full || outcome.trouble) return outcome;
+    }
+    outcome.more = true;
+    return outcome;
+}
+
+}  // namespace milepost::forward

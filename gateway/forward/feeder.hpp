@@ -1,0 +1,89 @@
+#pragma once
+
+#include "gateway/forward/chunk.hpp"
+#include "gateway/forward/forward_status.hpp"
+#include "gateway/forward/forward_table.hpp"
+#include "gateway/upstream/producer.hpp"
+#include "storage/base/result.hpp"
+#include "storage/base/time.hpp"
+#include "storage/format/record.hpp"
+#include "storage/log/log.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace milepost::forward {
+
+// A message's tag: the partition, and the offset's low bits.
+[[nodiscard]] std::uint64_t tag_of(storage::PartitionId partition, Offset offset);
+[[nodiscard]] storage::PartitionId partition_of(std::uint64_t tag);
+// `confirmed`: of the window that the record is in flight in.
+[[nodiscard]] Offset offset_of(std::uint64_t tag, Offset confirmed);
+
+// Takes records from the log to the producer: partitions in turn, a chunk each, none more than its
+// share of the producer's queue, so that one that does not move leaves room for the others.
+class Feeder {
+public:
+    struct Limits {
+        std::size_t queue_messages;
+        std::size_t queue_bytes;
+    };
+
+    struct Outcome {
+        std::size_t records = 0;
+        bool queue_full = false;
+        bool more = false;  // there is more to send right now
+
+        // What stopped a topic, and where.
+        struct Trouble {
+            std::size_t topic;
+            ErrorCode error;
+            std::string text;
+        };
+
+        std::optional<Trouble> trouble;
+    };
+
+    Feeder(storage::Log& log, ForwardStats& stats, Limits limits)
+        : log_(log)
+        , stats_(stats)
+        , limits_(limits) {}
+
+    // Sends for a bounded time. `wall`: for the header mp.late.
+    Outcome feed(ForwardTable& table, upstream::Producer& producer, Timestamp wall);
+
+    // A window was rewound, or a topic stopped: what was read ahead is void.
+    void drop() { chunk_.drop(); }
+
+    // Is there anything durable that was not sent, in a topic that goes?
+    [[nodiscard]] bool has_more(ForwardTable& table);
+
+private:
+    struct Share {
+        std::size_t messages;
+        std::size_t bytes;
+    };
+
+    [[nodiscard]] Share share(ForwardTable& table);
+    Result<void> next_chunk(ForwardTable& table, const Share& share);
+    ErrorCode send_record(ForwardTable& table, upstream::Producer& producer, Timestamp wall);
+    void send_chunk(
+        ForwardTable& table,
+        upstream::Producer& producer,
+        Timestamp wall,
+        Outcome& outcome
+    );
+
+    storage::Log& log_;
+    ForwardStats& stats_;
+    Limits limits_;
+    Chunk chunk_;
+    std::size_t turn_ = 0;  // the partition whose turn it is
+    std::vector<storage::HeaderView> headers_;
+};
+
+}  // namespace milepost::forward

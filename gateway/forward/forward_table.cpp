@@ -1,0 +1,127 @@
+#include "gateway/forward/forward_table.hpp"
+
+#include "storage/base/check.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace milepost::forward {
+
+namespace {
+
+constexpr std::chrono::milliseconds topic_retry_first{500};
+constexpr std::chrono::seconds topic_retry_most{30};
+
+}  // namespace
+
+std::string_view topic_state_name(TopicState state) {
+    switch (state) {
+        case TopicState::unchecked: return "unchecked";
+        case TopicState::forwarding: return "forwarding";
+        case TopicState::draining: return "draining";
+        case TopicState::waiting: return "waiting";
+    }
+    return "unknown";
+}
+
+ForwardTable::ForwardTable(std::string id_prefix, std::uint64_t seed)
+    : id_prefix_(std::move(id_prefix))
+    , seed_(seed) {}
+
+void ForwardTable::load(std::span<const storage::ForwardPosition> positions) {
+    for (const auto& position : positions) {
+        stored_[position.partition] = position.forwarded;
+    }
+}
+
+std::size_t ForwardTable::topic_index(std::string_view name) {
+    const auto found = std::find_if(topics_.begin(), topics_.end(), [&](const auto& topic) {
+        return topic.name == name;
+    });
+    if (found != topics_.end()) return static_cast<std::size_t>(found - topics_.begin());
+    topics_.push_back(ForwardTopic{
+        .name = std::string{name},
+        .backoff = Backoff{topic_retry_first, topic_retry_most, seed_ + topics_.size()},
+    });
+    return topics_.size() - 1;
+}
+
+void ForwardTable::refresh(storage::Log& log) {
+    const std::size_t count = log.partitions().size();
+    for (std::size_t i = partitions_.size(); i < count; ++i) {
+        const storage::PartitionId id{static_cast<std::uint32_t>(i)};
+        const auto& name = log.name(id);
+        const auto positions = log.positions(id);
+        Offset begin = positions.forwarded;
+        if (const auto stored = stored_.find(name); stored != stored_.end()) {
+            // Behind durable cannot be, short of a folder restored from an old copy.
+            begin = std::clamp(stored->second, begin, positions.durable);
+        }
+        log.set_forwarded(id, begin);
+        std::string record_id = id_prefix_ + name.topic + "-" + std::to_string(name.partition) +
+                                "/";
+        const std::size_t prefix = record_id.size();
+        const std::size_t topic = topic_index(name.topic);
+        ++topics_[topic].partitions;
+        partitions_.push_back(ForwardPartition{
+            .name = name,
+            .topic = topic,
+            .window = ForwardWindow{begin},
+            .published = begin,
+            .saved = begin,
+            .record_id = std::move(record_id),
+            .record_id_prefix = prefix,
+        });
+    }
+}
+
+void ForwardTable::rewind(std::size_t topic) {
+    MILEPOST_CHECK(topics_[topic].in_flight == 0);
+    for (auto& partition : partitions_) {
+        if (partition.topic == topic) partition.window.rewind();
+    }
+}
+
+void ForwardTable::forget_in_flight() {
+    for (auto& partition : partitions_) {
+        partition.window = ForwardWindow{partition.window.confirmed()};
+        partition.bytes_in_flight = 0;
+    }
+    for (auto& topic : topics_) {
+        topic.in_flight = 0;
+        topic.id.reset();
+    }
+}
+
+void ForwardTable::publish(storage::Log& log) {
+    for (std::size_t i = 0; i < partitions_.size(); ++i) {
+        auto& partition = partitions_[i];
+        const Offset confirmed = partition.window.confirmed();
+        if (confirmed == partition.published) continue;
+        log.set_forwarded(storage::PartitionId{static_cast<std::uint32_t>(i)}, confirmed);
+        partition.published = confirmed;
+    }
+}
+
+std::vector<storage::ForwardPosition> ForwardTable::unsaved() const {
+    std::vector<storage::ForwardPosition> positions;
+    for (const auto& partition : partitions_) {
+        const Offset confirmed = partition.window.confirmed();
+        if (confirmed == partition.saved) continue;
+        positions.push_back({.partition = partition.name, .forwarded = confirmed});
+    }
+    return positions;
+}
+
+void ForwardTable::mark_saved(std::span<const storage::ForwardPosition> positions) {
+    auto next = positions.begin();
+    for (auto& partition : partitions_) {
+        if (next == positions.end()) return;
+        if (next->partition != partition.name) continue;
+        partition.saved = next->forwarded;
+        ++next;
+    }
+}
+
+}  // namespace milepost::forward

@@ -1,0 +1,182 @@
+#include "gateway/forward/forwarder.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <stop_token>
+#include <utility>
+
+namespace milepost::forward {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// After something was sent the thread lets more come together before it looks again, so that a
+// steady stream of small groups does not cost a wake-up each.
+constexpr milliseconds gather{5};
+constexpr seconds save_interval{1};
+constexpr milliseconds show_interval{200};
+
+constexpr int level_error = 3;
+
+}  // namespace
+
+Result<std::unique_ptr<Forwarder>> Forwarder::start(
+    ForwardSettings settings,
+    storage::Log& log,
+    storage::Connection meta,
+    MakeProducer make_producer,
+    LogLine log_line
+) {
+    std::unique_ptr<Forwarder> forwarder{new Forwarder{
+        std::move(settings),
+        log,
+        std::move(meta),
+        std::move(make_producer),
+        std::move(log_line)}};
+    const auto stored = storage::PositionStore{forwarder->meta_}.load(log.log_id());
+    if (!stored) return stored.error();
+    forwarder->engine_.load(stored.value());
+    log.set_durable_notice([raw = forwarder.get()] { raw->on_durable(); });
+    forwarder->thread_ = std::jthread{[raw = forwarder.get()](const std::stop_token& stopping) {
+        raw->run(stopping);
+    }};
+    return forwarder;
+}
+
+Forwarder::Forwarder(
+    ForwardSettings settings,
+    storage::Log& log,
+    storage::Connection meta,
+    MakeProducer make_producer,
+    LogLine log_line
+)
+    : log_(log)
+    , meta_(std::move(meta))
+    , log_line_(std::move(log_line))
+    , engine_(
+          std::move(settings),
+          log,
+          stats_,
+          [this, make = std::move(make_producer)](std::string& problem) {
+              return make(waker_, problem);
+          },
+          log_line_
+      ) {}
+
+Forwarder::~Forwarder() {
+    stop(Duration::zero());
+}
+
+void Forwarder::stop(Duration flush_max) {
+    if (!thread_.joinable()) return;
+    flush_max_ = flush_max.count();
+    thread_.request_stop();
+    waker_.wake();
+    thread_.join();
+    log_.set_durable_notice({});
+}
+
+void Forwarder::on_durable() {
+    if (asleep_.exchange(false)) waker_.wake();
+}
+
+ForwardStatus Forwarder::status() const {
+    const std::lock_guard lock{status_mutex_};
+    return status_;
+}
+
+void Forwarder::run(const std::stop_token& stopping) {
+    while (!stopping.stop_requested()) {
+        const Instant now = monotonic_now();
+        const auto turn = engine_.turn(now, wall_now());
+        save_positions(monotonic_now(), false);
+        show_status(now, turn.sent > 0 ? gather : turn.wait);
+        sleep(turn);
+    }
+    flush();
+}
+
+void Forwarder::sleep(const ForwardEngine::Turn& turn) {
+    if (turn.wait == Duration::zero()) return;
+    if (turn.sent > 0) {
+        waker_.wait(std::min<Duration>(turn.wait.value_or(gather), gather));
+        return;
+    }
+    auto wait = turn.wait;
+    if (save_at_) {
+        const Duration left = *save_at_ - monotonic_now();
+        wait = wait ? std::min(*wait, left) : left;
+    }
+    // Armed first, looked at second: what becomes durable in between wakes.
+    asleep_.exchange(true);
+    if (!turn.caught_up || !engine_.has_more()) waker_.wait(wait);
+    asleep_.exchange(false);
+}
+
+// Two thirds of the time go to sending what is left of the log and all of it to confirmations.
+void Forwarder::flush() {
+    const Instant begin = monotonic_now();
+    const Duration flush_max{flush_max_.load()};
+    const Instant end = begin + flush_max;
+    const Instant stop_reading_at = begin + flush_max * 2 / 3;
+    bool reading = true;
+    while (true) {
+        Instant now = monotonic_now();
+        if (reading && now >= stop_reading_at) {
+            engine_.stop_reading();
+            reading = false;
+        }
+        const auto turn = engine_.turn(now, wall_now());
+        now = monotonic_now();
+        save_positions(now, false);
+        const bool sent_all = !reading || turn.caught_up;
+        if (now >= end || (sent_all && engine_.in_flight() == 0)) break;
+        const Duration until = (reading ? stop_reading_at : end) - now;
+        waker_.wait(std::clamp(turn.wait.value_or(until), Duration::zero(), until));
+    }
+    save_positions(monotonic_now(), true);
+    engine_.close();
+    show_status(monotonic_now(), std::nullopt);
+}
+
+void Forwarder::save_positions(Instant now, bool at_once) {
+    if (!at_once && save_at_ && now < *save_at_) return;
+    const auto positions = engine_.unsaved();
+    if (positions.empty()) {
+        save_at_.reset();
+        return;
+    }
+    if (!at_once && now - saved_at_ < save_interval) {
+        save_at_ = saved_at_ + save_interval;
+        return;
+    }
+    const auto saved = storage::PositionStore{meta_}.save(log_.log_id(), positions);
+    saved_at_ = now;
+    if (saved) {
+        engine_.mark_saved(positions);
+        save_problem_.clear();
+        save_at_.reset();
+        return;
+    }
+    if (save_problem_.empty()) {
+        log_line_(level_error, "forward: positions cannot be saved: " + saved.error().message());
+    }
+    save_problem_ = saved.error().message();
+    save_at_ = now + save_interval;
+}
+
+// `wait`: how long the thread may sleep next; what it shows before a long sleep is up to date.
+void Forwarder::show_status(Instant now, std::optional<Duration> wait) {
+    if (now - shown_at_ < show_interval && wait && *wait < show_interval) return;
+    shown_at_ = now;
+    auto status = engine_.status(now, wall_now());
+    if (!save_problem_.empty()) {
+        status.degraded.push_back("positions cannot be saved: " + save_problem_);
+    }
+    const std::lock_guard lock{status_mutex_};
+    status_ = std::move(status);
+}
+
+}  // namespace milepost::forward

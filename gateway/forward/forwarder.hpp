@@ -1,0 +1,94 @@
+#pragma once
+
+#include "gateway/forward/forward_engine.hpp"
+#include "gateway/forward/forward_status.hpp"
+#include "gateway/upstream/producer.hpp"
+#include "gateway/upstream/waker.hpp"
+#include "storage/base/result.hpp"
+#include "storage/base/time.hpp"
+#include "storage/log/log.hpp"
+#include "storage/meta/database.hpp"
+#include "storage/meta/position_store.hpp"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace milepost::forward {
+
+// Forwards the log to the upstream on a thread of its own until it is stopped. Wakes for what has
+// become durable and for what librdkafka has to say; otherwise it sleeps.
+// Lifetime: `log` outlives it. Threads: made, stopped and destroyed by one; status, stats: any.
+class Forwarder {
+public:
+    // Makes a producer whose events end the waker's wait.
+    using MakeProducer = std::function<
+        Result<std::unique_ptr<upstream::Producer>>(upstream::Waker& waker, std::string& problem)>;
+
+    // `meta`: a connection of its own (open_meta). `log_line` is called on the forwarder's thread.
+    // Reads the stored positions before it returns; an error means that they cannot be read.
+    static Result<std::unique_ptr<Forwarder>> start(
+        ForwardSettings settings,
+        storage::Log& log,
+        storage::Connection meta,
+        MakeProducer make_producer,
+        LogLine log_line
+    );
+
+    Forwarder(const Forwarder&) = delete;
+    Forwarder& operator=(const Forwarder&) = delete;
+    // As stop(0).
+    ~Forwarder();
+
+    // Sends what the log still has, waits for confirmations, saves the positions: for `flush_max`
+    // together, plus up to 3 s for a producer whose brokers do not answer. Then it is over.
+    void stop(Duration flush_max);
+
+    // Durable moved. start() makes it the log's durable notice; whoever sets another one calls it
+    // from there. Any thread; quick.
+    void on_durable();
+
+    [[nodiscard]] ForwardStatus status() const;
+
+    [[nodiscard]] const ForwardStats& stats() const { return stats_; }
+
+private:
+    Forwarder(
+        ForwardSettings settings,
+        storage::Log& log,
+        storage::Connection meta,
+        MakeProducer make_producer,
+        LogLine log_line
+    );
+
+    void run(const std::stop_token& stopping);
+    void flush();
+    void save_positions(Instant now, bool at_once);
+    void show_status(Instant now, std::optional<Duration> wait);
+    void sleep(const ForwardEngine::Turn& turn);
+
+    storage::Log& log_;
+    storage::Connection meta_;
+    LogLine log_line_;
+    ForwardStats stats_;
+    upstream::Waker waker_;
+    ForwardEngine engine_;
+
+    std::atomic<bool> asleep_{false};  // a durable notice must wake the thread
+    std::optional<Instant> save_at_;   // positions wait to be saved then
+    Instant saved_at_{};
+    std::string save_problem_;
+    Instant shown_at_{};
+    std::atomic<Duration::rep> flush_max_{0};
+
+    mutable std::mutex status_mutex_;
+    ForwardStatus status_;
+
+    std::jthread thread_;  // last: uses all of the above
+};
+
+}  // namespace milepost::forward

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "storage/base/units.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace milepost::upstream {
+
+using Properties = std::vector<std::pair<std::string, std::string>>;
+
+// How to reach the upstream; the same for the gateway's producer and the tool's consumer.
+struct ClientSettings {
+    std::string bootstrap_servers;
+    std::string client_id = "milepost";
+    Properties properties{};  // [upstream.librdkafka], each passed by check_property
+};
+
+// Limits of the producer's own queue. The log is the buffer, so this one stays small.
+inline constexpr std::size_t queue_messages_default = 100'000;
+inline constexpr std::size_t queue_bytes_default = 32 * mib;
+inline constexpr std::size_t queue_bytes_small_memory = 16 * mib;  // under 1 GiB of memory
+// The largest record of the log, plus the headers that forwarding adds, in one batch; under a
+// broker's default of 1,048,588.
+inline constexpr std::size_t request_bytes_max = 1'048'576;
+
+struct ProducerSettings {
+    ClientSettings client;
+    std::string compression = "lz4";
+    std::size_t queue_messages = queue_messages_default;
+    std::size_t queue_bytes = queue_bytes_default;
+    std::chrono::milliseconds linger{5};
+};
+
+// Why a property of [upstream.librdkafka] is not accepted: it would break a promise, has a key of
+// its own, is unknown to librdkafka or has a value that it does not take. nullopt: accepted. Pure.
+[[nodiscard]] std::optional<std::string> check_property(
+    std::string_view name,
+    std::string_view value
+);
+
+// One line when the library cannot do what the properties ask for (SCRAM before 2.6.1 against
+// Kafka 4); `library_version` as rd_kafka_version() gives it.
+[[nodiscard]] std::optional<std::string> library_warning(
+    const Properties& properties,
+    int library_version
+);
+[[nodiscard]] int library_version();
+[[nodiscard]] std::string library_version_text();
+
+}  // namespace milepost::upstream

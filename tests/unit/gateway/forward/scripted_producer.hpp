@@ -1,0 +1,141 @@
+#pragma once
+
+#include "gateway/upstream/producer.hpp"
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace milepost::test {
+
+// What the upstream of a test has seen and how it behaves; outlives the producers made for it.
+struct ScriptedUpstream {
+    struct Seen {
+        std::string topic;
+        std::int32_t partition;
+        std::string key;
+        std::string value;
+        std::vector<std::pair<std::string, std::string>> headers;
+        std::uint64_t tag;
+        std::size_t bytes;
+    };
+
+    std::map<std::string, std::int32_t> topics;  // with their partitions
+    bool answers = true;                         // metadata requests
+    std::size_t queue_messages = 1000;
+    ErrorCode refuse;                  // the answer to each record while set
+    std::optional<std::string> fatal;  // of the producer at hand
+    int producers = 0;
+    int producers_failing = 0;  // so many cannot be made
+    std::vector<std::string> created;
+    std::vector<Seen> queue;      // taken, not yet reported
+    std::vector<Seen> delivered;  // confirmed, in order
+    std::deque<upstream::DeliveryReport> reports;
+
+    // Confirms the first `count` records of the queue.
+    void confirm(std::size_t count) {
+        while (count-- > 0 && !queue.empty()) {
+            reports.push_back({.tag = queue.front().tag, .bytes = queue.front().bytes});
+            delivered.push_back(std::move(queue.front()));
+            queue.erase(queue.begin());
+        }
+    }
+
+    void confirm_all() { confirm(queue.size()); }
+
+    // Confirms, or fails, the record at `place`.
+    void settle(std::size_t place, upstream::Fault fault = upstream::Fault::none, int code = 0) {
+        reports.push_back(
+            {.tag = queue[place].tag, .bytes = queue[place].bytes, .fault = fault, .code = code}
+        );
+        if (fault == upstream::Fault::none) delivered.push_back(queue[place]);
+        queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(place));
+    }
+
+    void fail_all(upstream::Fault fault, int code) {
+        while (!queue.empty()) {
+            settle(0, fault, code);
+        }
+    }
+};
+
+class ScriptedProducer final : public upstream::Producer {
+public:
+    explicit ScriptedProducer(ScriptedUpstream& upstream)
+        : upstream_(upstream) {
+        ++upstream_.producers;
+        upstream_.fatal.reset();
+        upstream_.queue.clear();
+        upstream_.reports.clear();
+    }
+
+    Result<upstream::TopicId> open_topic(std::string_view name) override {
+        topics_.emplace_back(name);
+        return upstream::TopicId{static_cast<std::uint32_t>(topics_.size() - 1)};
+    }
+
+    Result<std::vector<upstream::TopicMetadata>> metadata(Duration) override {
+        if (!upstream_.answers) return upstream::upstream_error(-195);  // _TRANSPORT
+        std::vector<upstream::TopicMetadata> answer;
+        for (const auto& topic : topics_) {
+            const auto found = upstream_.topics.find(topic);
+            if (found == upstream_.topics.end()) {
+                answer.push_back({.partitions = 0, .error = upstream::upstream_error(3)});
+            } else {
+                answer.push_back({.partitions = found->second, .error = {}});
+            }
+        }
+        return answer;
+    }
+
+    Result<void> create_topic(std::string_view name, std::int32_t partitions, Duration) override {
+        upstream_.created.emplace_back(name);
+        upstream_.topics[std::string{name}] = partitions;
+        return {};
+    }
+
+    ErrorCode produce(const upstream::OutgoingRecord& record) override {
+        if (upstream_.refuse) return upstream_.refuse;
+        if (upstream_.queue.size() >= upstream_.queue_messages) {
+            return upstream::upstream_error(-184);  // _QUEUE_FULL
+        }
+        ScriptedUpstream::Seen seen{
+            .topic = topics_[record.topic.value()],
+            .partition = record.partition,
+            .key = std::string{as_text(record.key.value_or(Bytes{}))},
+            .value = std::string{as_text(record.value.value_or(Bytes{}))},
+            .headers = {},
+            .tag = record.tag,
+            .bytes = record.key.value_or(Bytes{}).size() + record.value.value_or(Bytes{}).size(),
+        };
+        for (const auto& header : record.headers) {
+            seen.headers.emplace_back(header.name, as_text(header.value));
+        }
+        upstream_.queue.push_back(std::move(seen));
+        return {};
+    }
+
+    void serve(upstream::ProducerListener& listener) override {
+        while (!upstream_.reports.empty()) {
+            const auto report = upstream_.reports.front();
+            upstream_.reports.pop_front();
+            listener.on_reports({&report, 1});
+        }
+    }
+
+    [[nodiscard]] std::optional<std::string> fatal_reason() const override {
+        return upstream_.fatal;
+    }
+
+    void purge_queue() override { upstream_.fail_all(upstream::Fault::transient, -152); }
+
+private:
+    ScriptedUpstream& upstream_;
+    std::vector<std::string> topics_;
+};
+
+}  // namespace milepost::test
