@@ -1,0 +1,400 @@
+#include "gateway/app.hpp"
+
+#include "gateway/admin/http_server.hpp"
+#include "gateway/admin/sources.hpp"
+#include "gateway/forward/forwarder.hpp"
+#include "gateway/front_door.hpp"
+#include "gateway/ingest/intake.hpp"
+#include "gateway/listener/listener.hpp"
+#include "gateway/logging.hpp"
+#include "gateway/upstream/rdkafka_producer.hpp"
+#include "gateway/version.hpp"
+#include "gateway/wiring.hpp"
+#include "storage/fs/posix_file_system.hpp"
+#include "storage/log/log.hpp"
+#include "storage/meta/errc.hpp"
+#include "storage/meta/meta_keeper.hpp"
+#include "storage/meta/schema.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/resource.h>
+
+namespace milepost {
+
+namespace {
+
+namespace asio = boost::asio;
+
+// Of the 10 s that a stop may take; the rest is for the last checkpoint.
+constexpr auto flush_max = std::chrono::seconds{3};
+// Descriptors that are not client sockets: log, segments, SQLite, librdkafka, HTTP.
+constexpr std::size_t other_descriptors = 256;
+constexpr std::size_t gateway_id_digits = 8;
+
+// Raises the soft limit of open files; returns how many client connections it leaves room for.
+std::size_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return other_descriptors;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const std::size_t files = limit.rlim_cur;
+    return files > 2 * other_descriptors ? files - other_descriptors : files / 2;
+}
+
+logging::Level level_of(int syslog_level) {
+    return static_cast<logging::Level>(
+        std::clamp(syslog_level, static_cast<int>(logging::Level::error), 7)
+    );
+}
+
+}  // namespace
+
+class App::Impl {
+public:
+    explicit Impl(Config config)
+        : config_(std::move(config))
+        , door_(io_, ClockSync{config_.time_require_sync}, config_.log.commit_interval_min)
+        , files_(
+              config_.log.sync == storage::SyncMethod::dsync ? storage::DurableWrite::dsync
+                                                             : storage::DurableWrite::fdatasync
+          ) {}
+
+    ExitStatus run() {
+        if (const auto failed = open_storage()) return *failed;
+        if (const auto failed = open_doors()) return *failed;
+        if (const auto failed = start_forwarding()) return *failed;
+        if (const auto failed = start_admin()) return *failed;
+        watch_signals();
+        listener_->start();
+        logging::notice(
+            "serving MQTT on {}, HTTP on {}:{}",
+            endpoints_text(),
+            config_.admin.address,
+            admin_->port()
+        );
+        io_.run();
+        return stop();
+    }
+
+private:
+    std::optional<ExitStatus> open_storage();
+    std::optional<ExitStatus> open_meta_database();
+    void report(const storage::RecoveryReport& report);
+    std::optional<ExitStatus> open_doors();
+    Result<std::vector<ingest::BoundRoute>> bind_routes();
+    std::optional<ExitStatus> start_forwarding();
+    std::optional<ExitStatus> start_admin();
+    void watch_signals();
+    void on_signal(int number);
+    ExitStatus stop();
+    [[nodiscard]] std::string endpoints_text() const;
+
+    Config config_;
+    asio::io_context io_{1};
+    FrontDoor door_;
+    std::optional<asio::signal_set> signals_;
+    storage::PosixFileSystem files_;
+    std::unique_ptr<storage::MetaKeeper> keeper_;
+    std::vector<storage::SessionDelta> sessions_;
+    std::unique_ptr<storage::Log> log_;
+    std::unique_ptr<ingest::Intake> intake_;
+    std::unique_ptr<listener::Listener> listener_;
+    std::unique_ptr<forward::Forwarder> forwarder_;
+    std::unique_ptr<admin::HttpServer> admin_;
+};
+
+std::optional<ExitStatus> App::Impl::open_meta_database() {
+    auto meta = storage::open_meta(config_.log.data_dir);
+    if (!meta && meta.error() == storage::MetaErrc::corrupt) {
+        // Always starts: what SQLite held is rebuilt or begins anew, and said.
+        const auto aside = storage::set_meta_aside(config_.log.data_dir);
+        logging::error(
+            "meta.db is damaged and was put aside{}; forwarding begins at start",
+            aside ? " as " + aside->filename().string() : std::string{}
+        );
+        meta = storage::open_meta(config_.log.data_dir);
+    }
+    if (!meta) {
+        logging::error("cannot open meta.db: {}", meta.error().message());
+        return ExitStatus::disk;
+    }
+    keeper_ = std::make_unique<storage::MetaKeeper>(std::move(*meta));
+    auto sessions = keeper_->sessions();
+    if (!sessions) {
+        logging::error("cannot read meta.db: {}", sessions.error().message());
+        return ExitStatus::disk;
+    }
+    sessions_ = std::move(*sessions);
+    return std::nullopt;
+}
+
+std::optional<ExitStatus> App::Impl::open_storage() {
+    if (const auto made = files_.make_directory(config_.log.data_dir); !made) {
+        logging::error("cannot make {}: {}", config_.log.data_dir.string(), made.error().message());
+        return ExitStatus::disk;
+    }
+    if (const auto failed = open_meta_database()) return failed;
+    if (const auto space = files_.space(config_.log.data_dir); space && space->is_copy_on_write) {
+        logging::warning(
+            "{} is on a copy-on-write file system: the pre-written journal saves nothing there",
+            config_.log.data_dir.string()
+        );
+    }
+    storage::RecoveryReport report;
+    auto log = storage::Log::open(
+        config_.log,
+        {files_,
+         *keeper_,
+         door_,
+         [this](auto task) {
+             asio::post(io_, std::move(task));
+         }},
+        report
+    );
+    if (!log) {
+        logging::error(
+            "cannot open the log in {}: {}",
+            config_.log.data_dir.string(),
+            log.error().message()
+        );
+        return ExitStatus::disk;
+    }
+    log_ = std::move(*log);
+    if (config_.gateway_id.empty()) {
+        config_.gateway_id = "mp-" + std::string{log_->log_id().substr(0, gateway_id_digits)};
+    }
+    this->report(report);
+    return std::nullopt;
+}
+
+void App::Impl::report(const storage::RecoveryReport& report) {
+    logging::notice(
+        "milepostd {}: gateway {}, log {} {} in {}: {} frames, {} records from the journal, "
+        "{} bytes of torn segments cut, {} ms",
+        version,
+        config_.gateway_id,
+        log_->log_id(),
+        report.created ? "made" : "recovered",
+        config_.log.data_dir.string(),
+        report.frames,
+        report.records_from_journal,
+        report.segment_bytes_cut,
+        std::chrono::duration_cast<std::chrono::milliseconds>(report.took).count()
+    );
+    for (const auto& note : report.notes)
+        logging::notice("{}", note);
+    for (const auto& gap : report.gaps) {
+        logging::error(
+            "lost: {}-{} offsets {} to {}: {}",
+            gap.partition.topic,
+            gap.partition.partition,
+            gap.first.value(),
+            gap.end.value() - 1,
+            gap.reason
+        );
+    }
+    for (const auto& delta : report.sessions)
+        sessions_.push_back(delta);
+}
+
+Result<std::vector<ingest::BoundRoute>> App::Impl::bind_routes() {
+    std::vector<ingest::BoundRoute> bound;
+    for (const auto& spec : config_.routes) {
+        auto route = ingest::Route::compile(spec);
+        auto* compiled = std::get_if<ingest::Route>(&route);
+        if (compiled == nullptr) return ErrorCode{EINVAL, boost::system::generic_category()};
+        auto partitions = log_->ensure_topic(spec.topic, spec.partitions);
+        if (!partitions) return partitions.error();
+        if (partitions->size() != static_cast<std::size_t>(spec.partitions)) {
+            logging::warning(
+                "topic {} was made with {} partitions and keeps them; the configuration says {}",
+                spec.topic,
+                partitions->size(),
+                spec.partitions
+            );
+        }
+        bound.push_back(ingest::BoundRoute{std::move(*compiled), std::move(*partitions)});
+    }
+    return bound;
+}
+
+std::optional<ExitStatus> App::Impl::open_doors() {
+    auto routes = bind_routes();
+    if (!routes) {
+        logging::error("cannot make the topics: {}", routes.error().message());
+        return ExitStatus::disk;
+    }
+    intake_ = std::make_unique<ingest::Intake>(
+        *log_,
+        std::move(*routes),
+        ingest::Intake::Limits{config_.mqtt.topic_bytes_max, log_->config().group_bytes}
+    );
+
+    listener::Options options = listener_options(config_.mqtt, log_->config());
+    const std::size_t room = raise_descriptor_limit();
+    if (options.connections_max > room) {
+        logging::warning(
+            "mqtt.max_connections is {}, the limit of open files allows {}",
+            options.connections_max,
+            room
+        );
+        options.connections_max = room;
+    }
+    auto listener = listener::Listener::open(io_, std::move(options), door_);
+    if (!listener) {
+        logging::error("cannot listen on {}: {}", endpoints_text(), listener.error().message());
+        return ExitStatus::port_taken;
+    }
+    listener_ = std::move(*listener);
+    // In the order in which they happened: the last state of a session counts.
+    for (const auto& [client_id, state] : latest_states(std::exchange(sessions_, {}))) {
+        listener_->restore_session(client_id, state);
+    }
+    door_.attach(*log_, *intake_, *listener_);
+    return std::nullopt;
+}
+
+std::optional<ExitStatus> App::Impl::start_forwarding() {
+    if (!config_.upstream) return std::nullopt;
+    auto meta = storage::open_meta(config_.log.data_dir);
+    if (!meta) {
+        logging::error("cannot open meta.db: {}", meta.error().message());
+        return ExitStatus::disk;
+    }
+    const auto producer = producer_settings(config_);
+    if (const auto warning =
+            upstream::library_warning(producer.client.properties, upstream::library_version())) {
+        logging::warning("{}", *warning);
+    }
+    forward::ForwardSettings settings;
+    settings.gateway_id = config_.gateway_id;
+    settings.create_topics = config_.upstream->create_topics;
+    settings.queue_messages = producer.queue_messages;
+    settings.queue_bytes = producer.queue_bytes;
+    settings.seed = std::random_device{}();
+    auto forwarder = forward::Forwarder::start(
+        settings,
+        *log_,
+        std::move(*meta),
+        [producer](upstream::Waker& waker, std::string& problem) {
+            return upstream::make_rdkafka_producer(producer, waker, problem);
+        },
+        [](int level, std::string_view text) {
+            logging::limited(level_of(level), text, "upstream: {}", text);
+        }
+    );
+    if (!forwarder) {
+        logging::error("cannot start forwarding: {}", forwarder.error().message());
+        return ExitStatus::disk;
+    }
+    forwarder_ = std::move(*forwarder);
+    return std::nullopt;
+}
+
+std::optional<ExitStatus> App::Impl::start_admin() {
+    admin::Sources sources{*log_, std::string{version}, config_.gateway_id, monotonic_now()};
+    sources.ack_latency_micros = &listener_->stats().ack_latency_micros;
+    sources.mqtt = [this] {
+        return mqtt_status(intake_->stats(), listener_->stats());
+    };
+    sources.intake = [this] {
+        return admin::IntakeStatus{log_->intake(), log_->intake_reason()};
+    };
+    if (forwarder_) {
+        sources.upstream = [this] {
+            return upstream_status(
+                config_.upstream->bootstrap_servers,
+                forwarder_->status(),
+                forwarder_->stats()
+            );
+        };
+        sources.degraded = [this] {
+            return forwarder_->status().degraded;
+        };
+    }
+    auto server =
+        admin::HttpServer::open(config_.admin.address, config_.admin.port, std::move(sources));
+    if (!server) {
+        logging::error(
+            "cannot serve HTTP on {}:{}: {}",
+            config_.admin.address,
+            config_.admin.port,
+            server.error().message()
+        );
+        return ExitStatus::port_taken;
+    }
+    admin_ = std::move(*server);
+    log_->set_durable_notice([this] {
+        if (forwarder_) forwarder_->on_durable();
+        admin_->on_durable();
+    });
+    admin_->start();
+    return std::nullopt;
+}
+
+void App::Impl::watch_signals() {
+    signals_.emplace(io_, SIGTERM, SIGINT, SIGHUP);
+    signals_->async_wait([this](ErrorCode error, int number) {
+        if (!error) on_signal(number);
+    });
+}
+
+void App::Impl::on_signal(int number) {
+    if (number == SIGHUP) {
+        logging::notice("SIGHUP: the configuration is only read at the start; nothing was changed");
+        return watch_signals();
+    }
+    logging::notice("{}: stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    io_.stop();
+}
+
+ExitStatus App::Impl::stop() {
+    listener_->stop_reading();
+    log_->commit();
+    if (forwarder_) forwarder_->stop(flush_max);
+    const auto closed = log_->close();
+    // Acks of the last groups, where commits have a thread of their own.
+    io_.restart();
+    io_.poll();
+    listener_->close_all();
+    admin_.reset();
+    forwarder_.reset();
+    if (!closed) {
+        logging::error("stopped with the disk failing: {}", closed.error().message());
+        return ExitStatus::disk;
+    }
+    logging::notice("stopped; the segments hold everything");
+    return ExitStatus::ok;
+}
+
+std::string App::Impl::endpoints_text() const {
+    std::string text;
+    for (const auto& listener : config_.mqtt.listeners) {
+        if (!text.empty()) text += ", ";
+        text += listener.address + ":" + std::to_string(listener.port);
+    }
+    return text;
+}
+
+App::App(Config config)
+    : impl_(std::make_unique<Impl>(std::move(config))) {}
+
+App::~App() = default;
+
+ExitStatus App::run() {
+    return impl_->run();
+}
+
+}  // namespace milepost

@@ -1,0 +1,100 @@
+#pragma once
+
+#include "gateway/ingest/route.hpp"
+#include "storage/base/units.hpp"
+#include "storage/log/log_config.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+// What the configuration file says. Plain values; what each key means and takes stands in the one
+// table, config_keys.cpp.
+namespace milepost {
+
+struct ListenerConfig {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 1883;
+    bool anonymous = false;  // off loopback: everybody may connect
+};
+
+struct MqttConfig {
+    std::vector<ListenerConfig> listeners;
+    std::size_t packet_bytes_max = 256 * kib;
+    std::size_t connections_max = 10'000;
+    std::size_t in_flight_publishes_max = 256;  // a connection
+    std::size_t in_flight_bytes_max = 256 * kib;
+    std::chrono::seconds keep_alive_max{65'535};
+    std::size_t topic_bytes_max = 512;
+    std::size_t client_id_bytes_max = 256;
+    std::chrono::seconds session_expiry_max{std::chrono::hours{24 * 7}};
+};
+
+struct AdminConfig {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 8080;
+};
+
+enum class Delivery : std::uint8_t { at_least_once, exactly_once };
+
+struct UpstreamConfig {
+    std::string bootstrap_servers;  // comma-separated host:port
+    Delivery delivery = Delivery::at_least_once;
+    std::string compression = "lz4";
+    bool create_topics = false;
+    std::vector<std::pair<std::string, std::string>> librdkafka;  // passed through
+};
+
+enum class FullPolicy : std::uint8_t { block, drop_oldest };
+
+struct Config {
+    std::string gateway_id;  // empty: `mp-` + the first 8 hex digits of the log id
+    MqttConfig mqtt;
+    AdminConfig admin;
+    std::vector<ingest::RouteSpec> routes;  // first match wins
+    std::optional<UpstreamConfig> upstream;
+    storage::LogConfig log;  // with data_dir
+    FullPolicy full = FullPolicy::block;
+    bool time_require_sync = true;
+};
+
+// One thing that is wrong. `line` 0: about the file as a whole.
+struct ConfigError {
+    std::string file;
+    std::uint32_t line = 0;
+    std::uint32_t column = 0;
+    std::string what;
+
+    [[nodiscard]] std::string text() const;  // `file:line:column: what`
+};
+
+struct LoadedConfig {
+    Config config;                    // of use only if there are no errors
+    std::vector<ConfigError> errors;  // in the order of the file
+};
+
+// Says why a librdkafka property may not be set, or nullopt. Given by app: config does not know
+// librdkafka.
+using PropertyCheck =
+    std::function<std::optional<std::string>(std::string_view name, std::string_view value)>;
+
+// Reads and checks the file. Every semantic error at once; a TOML syntax error ends the file.
+[[nodiscard]] LoadedConfig load_config(
+    const std::filesystem::path& file,
+    const PropertyCheck& check_property = {}
+);
+// The same from text; `name` is what errors call the file.
+[[nodiscard]] LoadedConfig parse_config(
+    std::string_view text,
+    std::string_view name,
+    const PropertyCheck& check_property = {}
+);
+
+}  // namespace milepost

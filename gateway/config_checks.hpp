@@ -1,0 +1,30 @@
+#pragma once
+
+#include "gateway/config.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// What one key cannot tell: keys against each other, and the syntax of routes. Pure.
+namespace milepost {
+
+struct Finding {
+    std::string path;  // "route[1].topic", "mqtt.max_packet_bytes", "data_dir"
+    std::string what;
+};
+
+[[nodiscard]] std::vector<Finding> check_config(
+    const Config& config,
+    const PropertyCheck& check_property
+);
+
+// The largest record the log will take, as far as the configuration tells: min(1,000,000, ring/8).
+[[nodiscard]] std::size_t record_bytes_max(const storage::LogConfig& log);
+
+[[nodiscard]] bool is_loopback(std::string_view address);
+[[nodiscard]] bool is_ip_address(std::string_view address);
+
+}  // namespace milepost

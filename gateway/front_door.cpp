@@ -1,0 +1,80 @@
+#include "gateway/front_door.hpp"
+
+#include "gateway/logging.hpp"
+
+#include <utility>
+
+namespace milepost {
+
+void FrontDoor::attach(storage::Log& log, ingest::Intake& intake, listener::Listener& listener) {
+    log_ = &log;
+    intake_ = &intake;
+    listener_ = &listener;
+    if (log.intake() != storage::IntakeState::open) on_intake(log.intake());
+}
+
+void FrontDoor::on_turn(Timestamp now) {
+    intake_->set_now(now);
+    intake_->set_clock_synced(clock_.is_synced(monotonic_now()));
+}
+
+mqtt::Taken FrontDoor::on_publish(
+    const mqtt::Publish& publish,
+    std::string_view client_id,
+    AckToken token
+) {
+    return intake_->publish(publish, client_id, token);
+}
+
+bool FrontDoor::on_will(const listener::StoredWill& will, std::string_view client_id) {
+    return intake_->will({client_id, will.topic, will.payload, will.properties, will.retain, true});
+}
+
+bool FrontDoor::on_session(const listener::SessionChange& change, std::optional<AckToken> token) {
+    return log_->append_session(change.client_id, change.state, token).has_value();
+}
+
+void FrontDoor::on_ride(AckToken token) {
+    log_->append_token(token);
+}
+
+void FrontDoor::on_turn_end() {
+    const Instant now = monotonic_now();
+    if (now - committed_at_ >= commit_interval_) return commit(now);
+    if (std::exchange(commit_is_due_, true)) return;
+    timer_.expires_at(committed_at_ + commit_interval_);
+    timer_.async_wait([this](ErrorCode error) {
+        commit_is_due_ = false;
+        if (!error) commit(monotonic_now());
+    });
+}
+
+void FrontDoor::commit(Instant now) {
+    committed_at_ = now;
+    log_->commit();
+}
+
+void FrontDoor::on_notice(std::string_view kind, std::string_view text) {
+    logging::limited(logging::Level::warning, kind, "{}", text);
+}
+
+void FrontDoor::on_durable(std::span<const AckToken> tokens) {
+    listener_->acked(tokens);
+}
+
+// A full ring comes and goes many times a second under load and is no event for people; what stays
+// closed, or fails, is.
+void FrontDoor::on_intake(storage::IntakeState state) {
+    using storage::IntakeState;
+    if (listener_ == nullptr) return;  // attach() asks
+    const bool is_open = state == IntakeState::open;
+    if (state == IntakeState::sync_failed || state == IntakeState::disk_reserve) {
+        was_open_ = false;
+        logging::error("no readings are taken in: {}", log_->intake_reason());
+    } else if (is_open && !std::exchange(was_open_, true)) {
+        logging::notice("readings are taken in again");
+    }
+    listener_->set_intake_open(is_open);
+}
+
+}  // namespace milepost

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "gateway/clock_sync.hpp"
+#include "gateway/ingest/intake.hpp"
+#include "gateway/listener/listener.hpp"
+#include "storage/base/ack_token.hpp"
+#include "storage/log/log.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace milepost {
+
+// Where the sockets and the log meet: publishes go in, durable groups come back as acks. Rooms do
+// not know each other; this is the one place that does. Thread: the network's.
+class FrontDoor final : public listener::Events, public storage::GroupListener {
+public:
+    // Two commits begin at least `commit_interval` apart: 0, as soon as the disk is free; more,
+    // fewer and larger groups, for flash that wears.
+    FrontDoor(boost::asio::io_context& io, ClockSync clock, Duration commit_interval)
+        : timer_(io)
+        , clock_(clock)
+        , commit_interval_(commit_interval) {}
+
+    // Before the listener starts; all three outlive the last call.
+    void attach(storage::Log& log, ingest::Intake& intake, listener::Listener& listener);
+
+    // From the sockets to the log.
+    void on_turn(Timestamp now) override;
+    mqtt::Taken on_publish(const mqtt::Publish& publish, std::string_view client_id, AckToken token)
+        override;
+    bool on_will(const listener::StoredWill& will, std::string_view client_id) override;
+    bool on_session(const listener::SessionChange& change, std::optional<AckToken> token) override;
+    void on_ride(AckToken token) override;
+    void on_turn_end() override;
+    void on_notice(std::string_view kind, std::string_view text) override;
+
+    // From the disk back to the sockets.
+    void on_durable(std::span<const AckToken> tokens) override;
+    void on_intake(storage::IntakeState state) override;
+
+private:
+    void commit(Instant now);
+
+    boost::asio::steady_timer timer_;
+    ClockSync clock_;
+    Duration commit_interval_;
+    Instant committed_at_{};
+    bool commit_is_due_ = false;  // the timer is armed
+    storage::Log* log_ = nullptr;
+    ingest::Intake* intake_ = nullptr;
+    listener::Listener* listener_ = nullptr;
+    bool was_open_ = true;
+};
+
+}  // namespace milepost

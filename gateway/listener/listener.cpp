@@ -1,0 +1,428 @@
+#include "gateway/listener/listener.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace milepost::listener {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+// One read takes at most this much off a socket: enough for a full window of one device, little
+// enough that nobody waits long for their turn.
+constexpr std::size_t receive_buffer_bytes = 128U * 1024;
+constexpr int accepts_per_turn_max = 64;
+constexpr int backlog = 4096;
+constexpr auto accept_pause = std::chrono::milliseconds{100};
+constexpr auto expiry_sweep_interval = std::chrono::hours{1};
+
+std::uint32_t index_of(std::uint64_t tag) {
+    return static_cast<std::uint32_t>(tag);
+}
+
+std::uint32_t generation_of(std::uint64_t tag) {
+    return static_cast<std::uint32_t>(tag >> 32U);
+}
+
+}  // namespace
+
+// What a session hands over while it reads one connection's bytes.
+struct Listener::Sink {
+    Listener& listener;
+    Connection& connection;
+
+    void on_connect(const mqtt::Connect& connect) { listener.connected(connection, connect); }
+
+    mqtt::Taken on_publish(const mqtt::Publish& publish) {
+        AckToken token = listener.token_of(connection);
+        token.packet_id = publish.ticket.packet_id;
+        token.weight = publish.ticket.weight;
+        const auto taken = listener.events_->on_publish(publish, connection.entry->first, token);
+        listener.has_appended_ = true;
+        return taken;
+    }
+
+    void on_disconnect(const mqtt::Disconnect& leaving) {
+        connection.leaving_expiry_s = leaving.session_expiry_s;
+    }
+};
+
+Result<std::unique_ptr<Listener>> Listener::open(
+    asio::io_context& io,
+    Options options,
+    Events& events
+) {
+    auto poller = Poller::open();
+    if (!poller) return poller.error();
+    std::unique_ptr<Listener> listener{
+        new Listener{io, std::move(options), events, std::move(*poller)}};
+    for (const Endpoint& endpoint : listener->options_.endpoints) {
+        MILEPOST_TRY(listener->bind(endpoint));
+    }
+    return listener;
+}
+
+Listener::Listener(asio::io_context& io, Options options, Events& events, Poller poller)
+    : io_(&io)
+    , options_(std::move(options))
+    , events_(&events)
+    , poller_(std::move(poller))
+    , poller_watch_(io, ::dup(poller_.descriptor()))
+    , timer_(io)
+    , sessions_(options_.sessions_max)
+    , receive_buffer_(receive_buffer_bytes) {}
+
+Listener::~Listener() = default;
+
+Result<void> Listener::bind(const Endpoint& endpoint) {
+    ErrorCode error;
+    const auto address = asio::ip::make_address(endpoint.address, error);
+    if (error) return error;
+    const tcp::endpoint where{address, endpoint.port};
+    tcp::acceptor acceptor{*io_};
+    acceptor.open(where.protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
+    if (!error) acceptor.bind(where, error);
+    if (!error) acceptor.listen(backlog, error);
+    if (!error) acceptor.non_blocking(true, error);
+    if (error) return error;
+    acceptors_.push_back(std::move(acceptor));
+    return {};
+}
+
+std::vector<std::uint16_t> Listener::ports() const {
+    std::vector<std::uint16_t> ports;
+    for (const auto& acceptor : acceptors_)
+        ports.push_back(acceptor.local_endpoint().port());
+    return ports;
+}
+
+void Listener::restore_session(std::string_view client_id, Bytes state) {
+    sessions_.restore(client_id, state, wall_now());
+    stats_.sessions.set(static_cast<std::int64_t>(sessions_.size()));
+}
+
+void Listener::start() {
+    for (std::size_t i = 0; i < acceptors_.size(); ++i)
+        watch_acceptor(i);
+    deadlines_.add({monotonic_now() + expiry_sweep_interval, 0, Deadline::Kind::expiry});
+    watch_poller();
+    arm_timer();
+}
+
+void Listener::stop_reading() {
+    is_reading_ = false;
+    ErrorCode ignored;
+    for (auto& acceptor : acceptors_)
+        acceptor.close(ignored);
+    for (const auto& connection : slots_) {
+        if (connection) queue(*connection);
+    }
+    end_turn();
+}
+
+void Listener::close_all() {
+    timer_.cancel();
+    for (const auto& connection : slots_) {
+        if (!connection) continue;
+        out_.clear();
+        connection->session.disconnect(mqtt::ReasonCode::server_shutting_down, out_);
+        if (!out_.empty()) connection->send(out_);
+        ::shutdown(connection->socket(), SHUT_WR);
+    }
+    slots_.clear();
+    ended_.clear();
+    stats_.connections.set(0);
+    ErrorCode ignored;
+    poller_watch_.close(ignored);
+}
+
+// Accepting ---------------------------------------------------------------------------------------
+
+void Listener::watch_acceptor(std::size_t index) {
+    acceptors_[index].async_wait(tcp::acceptor::wait_read, [this, index](ErrorCode error) {
+        if (!error && is_reading_) accept_ready(index);
+    });
+}
+
+void Listener::accept_ready(std::size_t index) {
+    const int acceptor = acceptors_[index].native_handle();
+    for (int i = 0; i < accepts_per_turn_max; ++i) {
+        const int socket = ::accept4(acceptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (socket >= 0) {
+            add_connection(socket);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            // No descriptors: those that wait in the backlog are tried again soon.
+            events_->on_notice("accept", "cannot accept: out of file descriptors or memory");
+            auto pause = std::make_shared<asio::steady_timer>(*io_, accept_pause);
+            pause->async_wait([this, index, pause](ErrorCode error) {
+                if (!error && is_reading_) watch_acceptor(index);
+            });
+            return;
+        }
+        if (errno != EINTR && errno != ECONNABORTED) break;
+    }
+    watch_acceptor(index);
+}
+
+void Listener::add_connection(int socket) {
+    const auto connected = slots_.size() - free_slots_.size();
+    if (connected >= options_.connections_max) {
+        stats_.refused_connections.add();
+        events_->on_notice("connections_max", "connection refused: connections_max is reached");
+        ::close(socket);
+        return;
+    }
+    const int yes = 1;
+    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (free_slots_.empty()) {
+        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+        slots_.emplace_back();
+        generations_.push_back(0);
+    }
+    const std::uint32_t index = free_slots_.back();
+    free_slots_.pop_back();
+    auto connection =
+        std::make_unique<Connection>(socket, index, ++generations_[index], options_.limits);
+    const std::uint64_t tag = tag_of(*connection);
+    if (!poller_.add(socket, tag, true)) {
+        free_slots_.push_back(index);
+        stats_.refused_connections.add();
+        return;
+    }
+    slots_[index] = std::move(connection);
+    deadlines_.add({monotonic_now() + options_.connect_timeout, tag, Deadline::Kind::connect});
+    arm_timer();
+    stats_.accepted_connections.add();
+    stats_.connections.add(1);
+}
+
+// A turn of the event loop ------------------------------------------------------------------------
+
+void Listener::watch_poller() {
+    poller_watch_.async_wait(asio::posix::stream_descriptor::wait_read, [this](ErrorCode error) {
+        if (error) return;
+        turn();
+        watch_poller();
+    });
+}
+
+void Listener::turn_soon() {
+    if (std::exchange(turn_is_posted_, true)) return;
+    asio::post(*io_, [this] {
+        turn_is_posted_ = false;
+        turn();
+    });
+}
+
+void Listener::turn() {
+    turn_now_ = monotonic_now();
+    wall_now_ = wall_now();
+    events_->on_turn(wall_now_);
+    for (const epoll_event& event : poller_.ready()) {
+        Connection* connection = find(index_of(event.data.u64), generation_of(event.data.u64));
+        if (connection != nullptr) on_ready(*connection, event.events);
+    }
+    end_turn();
+}
+
+void Listener::on_ready(Connection& connection, std::uint32_t events) {
+    if ((events & EPOLLOUT) != 0) {
+        if (!connection.flush()) return end(connection);
+        queue(connection);
+    }
+    if ((events & EPOLLIN) != 0 && connection.is_reading) return read(connection);
+    // Nobody is there any more; what was read from it is still made durable.
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) end(connection);
+}
+
+void Listener::read(Connection& connection) {
+    const ssize_t got =
+        ::recv(connection.socket(), receive_buffer_.data(), receive_buffer_.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) return end(connection);
+    stats_.received_bytes.add(static_cast<std::uint64_t>(got));
+    const Bytes bytes{receive_buffer_.data(), static_cast<std::size_t>(got)};
+    if (connection.input.empty()) return process(connection, bytes, /*is_own_input=*/false);
+    append_bytes(connection.input, bytes);
+    if (connection.input.size() >= connection.input_wanted) process_input(connection);
+}
+
+void Listener::process_input(Connection& connection) {
+    process(connection, connection.input, /*is_own_input=*/true);
+}
+
+void Listener::process(Connection& connection, Bytes input, bool is_own_input) {
+    out_.clear();
+    Sink sink{*this, connection};
+    const mqtt::Received received = connection.session.receive(input, sink, out_);
+    if (received.consumed > 0) connection.keep_alive.packet(turn_now_);
+    if (is_own_input) {
+        auto& own = connection.input;
+        own.erase(own.begin(), own.begin() + static_cast<std::ptrdiff_t>(received.consumed));
+        if (own.empty()) own = Buffer{};
+    } else if (received.consumed < input.size()) {
+        const Bytes rest = input.subspan(received.consumed);
+        connection.input.assign(rest.begin(), rest.end());
+    }
+    connection.awaits = received.awaits;
+    connection.input_wanted = received.wanted;
+    if (!out_.empty()) transmit(connection, out_);
+    if (received.awaits == mqtt::Awaits::close) return finish(connection);
+    if (received.awaits != mqtt::Awaits::bytes) queue(connection);
+    if (received.awaits == mqtt::Awaits::room) stalled_.push_back(tag_of(connection));
+}
+
+void Listener::end_turn() {
+    if (std::exchange(has_appended_, false)) events_->on_turn_end();
+    // Acks have made room, or something was put off: look at each of those once, then let the
+    // others have their turn.
+    std::vector<std::uint64_t> queued;
+    queued.swap(queued_);
+    for (const std::uint64_t tag : queued) {
+        if (Connection* connection = find(index_of(tag), generation_of(tag))) {
+            connection->is_queued = false;
+            settle(*connection);
+        }
+    }
+    if (queued_.empty()) {
+        queued.clear();
+        queued_.swap(queued);  // keeps its memory
+    }
+    ended_.clear();
+    if (has_appended_ || !queued_.empty()) turn_soon();
+}
+
+void Listener::settle(Connection& connection) {
+    using mqtt::Awaits;
+    mqtt::Session& session = connection.session;
+    const bool goes_on = is_reading_ &&
+                         ((connection.awaits == Awaits::acks && !session.wants_pause()) ||
+                          (connection.awaits == Awaits::answer && session.is_connected()));
+    if (goes_on) {
+        connection.awaits = Awaits::bytes;
+        if (!connection.input.empty()) {
+            const std::uint64_t tag = tag_of(connection);
+            process_input(connection);
+            if (find(index_of(tag), generation_of(tag)) == nullptr) return;
+        }
+    }
+    const bool reads = is_reading_ && connection.awaits == Awaits::bytes &&
+                       connection.unsent_bytes() < options_.unsent_bytes_max;
+    const bool writes = connection.unsent_bytes() > 0;
+    if (reads == connection.is_reading && writes == connection.is_writing) return;
+    if (reads != connection.is_reading) {
+        if (reads) {
+            connection.keep_alive.resume(turn_now_);
+        } else {
+            connection.keep_alive.pause();
+        }
+    }
+    connection.is_reading = reads;
+    connection.is_writing = writes;
+    poller_.change(connection.socket(), tag_of(connection), reads, writes);
+}
+
+void Listener::queue(Connection& connection) {
+    if (std::exchange(connection.is_queued, true)) return;
+    queued_.push_back(tag_of(connection));
+}
+
+// Acks --------------------------------------------------------------------------------------------
+
+void Listener::acked(std::span<const AckToken> tokens) {
+    turn_now_ = monotonic_now();
+    while (!tokens.empty()) {
+        const AckToken& first = tokens.front();
+        const auto other = std::find_if(tokens.begin(), tokens.end(), [&](const AckToken& token) {
+            return token.connection != first.connection || token.generation != first.generation;
+        });
+        const auto run = static_cast<std::size_t>(other - tokens.begin());
+        if (Connection* connection = find(first.connection, first.generation)) {
+            send_acks(*connection, tokens.first(run));
+        }
+        tokens = tokens.subspan(run);
+    }
+    // Room has been made for those that were put off.
+    for (const std::uint64_t tag : std::exchange(stalled_, {})) {
+        Connection* connection = find(index_of(tag), generation_of(tag));
+        if (connection == nullptr || connection->awaits != mqtt::Awaits::room) continue;
+        connection->awaits = mqtt::Awaits::acks;
+        queue(*connection);
+    }
+    if (!queued_.empty()) turn_soon();
+}
+
+void Listener::send_acks(Connection& connection, std::span<const AckToken> tokens) {
+    const auto micros_now = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(turn_now_.time_since_epoch()).count()
+    );
+    acks_.resize(tokens.size() * mqtt::puback_bytes_max);
+    std::size_t bytes = 0;
+    std::size_t counted = 0;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const AckToken& token = tokens[i];
+        if (token.packet_id == 0) {
+            const auto pending = pending_connects_.extract(tag_of(connection));
+            if (!pending.empty()) accept(connection, pending.mapped());
+            continue;
+        }
+        bytes += connection.session.publish_done(
+            {token.packet_id, token.weight},
+            static_cast<mqtt::ReasonCode>(token.reason),
+            acks_.data() + bytes
+        );
+        ++counted;
+        if (i + 1 == tokens.size() || tokens[i + 1].received_micros != token.received_micros) {
+            stats_.ack_latency_micros.record(micros_now - token.received_micros, counted);
+            stats_.acks.add(counted);
+            counted = 0;
+        }
+    }
+    if (bytes > 0) transmit(connection, Bytes{acks_.data(), bytes});
+    if (connection.awaits != mqtt::Awaits::bytes) queue(connection);
+}
+
+void Listener::set_intake_open(bool is_open) {
+    is_intake_open_ = is_open;
+    if (!is_open) return;
+    offer_wills();
+    acked({});
+}
+
+// The connection's slot
+// ----------------------------------------------------------------------------
+
+std::uint64_t Listener::tag_of(const Connection& connection) const {
+    return (std::uint64_t{connection.generation()} << 32U) | connection.index();
+}
+
+Connection* Listener::find(std::uint32_t index, std::uint32_t generation) {
+    if (index >= slots_.size()) return nullptr;
+    Connection* connection = slots_[index].get();
+    return connection != nullptr && connection->generation() == generation ? connection : nullptr;
+}
+
+AckToken Listener::token_of(const Connection& connection) const {
+    AckToken token;
+    token.connection = connection.index();
+    token.generation = connection.generation();
+    token.received_micros = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(turn_now_.time_since_epoch()).count()
+    );
+    return token;
+}
+
+}  // namespace milepost::listener

@@ -1,0 +1,132 @@
+#include "gateway/listener/session_table.hpp"
+
+#include <utility>
+
+namespace milepost::listener {
+
+namespace {
+
+// The state of a kept session in the log: version, expiry in seconds, wall time of the disconnect
+// in ms (-1: connected), little-endian.
+constexpr std::uint8_t state_version = 1;
+constexpr std::size_t state_bytes = 13;
+
+Buffer encode(const ClientSession& session) {
+    Buffer state;
+    state.reserve(state_bytes);
+    append_little(state, state_version);
+    append_little(state, session.expiry_s);
+    append_little(state, session.disconnected_at.value());
+    return state;
+}
+
+std::optional<ClientSession> decode(Bytes state) {
+    if (state.size() != state_bytes) return std::nullopt;
+    ByteReader reader{state};
+    if (reader.little<std::uint8_t>() != state_version) return std::nullopt;
+    ClientSession session;
+    session.expiry_s = *reader.little<std::uint32_t>();
+    session.disconnected_at = Timestamp{*reader.little<std::int64_t>()};
+    session.is_kept = true;
+    return session;
+}
+
+}  // namespace
+
+bool SessionTable::is_expired(const ClientSession& session, Timestamp now) {
+    if (session.connection != no_connection || session.expiry_s == mqtt::session_expiry_never) {
+        return false;
+    }
+    const std::int64_t expiry_ms = std::int64_t{session.expiry_s} * 1000;
+    return now - session.disconnected_at >= expiry_ms;
+}
+
+bool SessionTable::restore(std::string_view client_id, Bytes state, Timestamp now) {
+    auto session = decode(state);
+    if (!session) return false;
+    if (session->disconnected_at == timestamp_none) session->disconnected_at = now;
+    if (is_expired(*session, now) || sessions_.size() >= sessions_max_) return false;
+    sessions_.insert_or_assign(std::string{client_id}, *session);
+    return true;
+}
+
+std::optional<SessionTable::Opened> SessionTable::open(
+    const mqtt::Connect& connect,
+    std::uint32_t connection,
+    Timestamp now
+) {
+    auto found = sessions_.find(std::string{connect.client_id});
+    if (found == sessions_.end()) {
+        if (sessions_.size() >= sessions_max_) return std::nullopt;
+        found = sessions_.emplace(connect.client_id, ClientSession{}).first;
+    }
+    ClientSession& session = found->second;
+
+    Opened opened;
+    opened.entry = &*found;
+    opened.taken_over = session.connection;
+    const bool was_kept = session.is_kept && !is_expired(session, now);
+    opened.session_present = was_kept && !connect.clean_start;
+
+    // A 3.1.1 session that is never ends needs no word when it is resumed; all others do, so that
+    // the time of a disconnect before a restart does not end a session that is connected again.
+    const bool same = opened.session_present && session.expiry_s == connect.session_expiry_s &&
+                      session.expiry_s == mqtt::session_expiry_never;
+    const bool had_state = session.is_kept;
+    session.connection = connection;
+    session.expiry_s = connect.session_expiry_s;
+    session.disconnected_at = timestamp_none;
+    session.is_kept = session.expiry_s != 0;
+    if (session.is_kept && !same) {
+        opened.change = SessionChange{found->first, encode(session)};
+    } else if (!session.is_kept && had_state) {
+        opened.change = SessionChange{found->first, {}};
+    }
+    return opened;
+}
+
+std::optional<SessionChange> SessionTable::close(
+    Entry& entry,
+    std::optional<std::uint32_t> expiry_s,
+    Timestamp now
+) {
+    ClientSession& session = entry.second;
+    const bool had_state = session.is_kept;
+    const bool changes = expiry_s.has_value() && *expiry_s != session.expiry_s;
+    if (expiry_s) session.expiry_s = *expiry_s;
+    session.connection = no_connection;
+    session.disconnected_at = now;
+    session.is_kept = session.expiry_s != 0;
+    if (!session.is_kept) {
+        return had_state ? std::optional{SessionChange{entry.first, {}}} : std::nullopt;
+    }
+    if (session.expiry_s == mqtt::session_expiry_never && had_state && !changes)
+        return std::nullopt;
+    return SessionChange{entry.first, encode(session)};
+}
+
+void SessionTable::drop_if_ended(Entry& entry) {
+    if (entry.second.is_kept || entry.second.connection != no_connection) return;
+    const std::string client_id = entry.first;
+    sessions_.erase(client_id);
+}
+
+std::vector<std::string> SessionTable::expire(Timestamp now) {
+    std::vector<std::string> gone;
+    for (auto it = sessions_.begin(); it != sessions_.end();) {
+        if (is_expired(it->second, now)) {
+            if (it->second.is_kept) gone.push_back(it->first);
+            it = sessions_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+    return gone;
+}
+
+SessionTable::Entry* SessionTable::find(std::string_view client_id) {
+    const auto found = sessions_.find(std::string{client_id});
+    return found == sessions_.end() ? nullptr : &*found;
+}
+
+}  // namespace milepost::listener

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "gateway/mqtt/packet.hpp"
+#include "storage/base/bytes.hpp"
+#include "storage/base/time.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace milepost::listener {
+
+// A will of its own memory: kept from CONNECT until the connection ends, or longer with a delay.
+struct StoredWill {
+    std::string topic;
+    Buffer payload;
+    Buffer properties;
+    std::uint32_t delay_s = 0;
+    bool retain = false;
+};
+
+inline constexpr std::uint32_t no_connection = 0xFFFFFFFF;
+
+// What is known of one client id: its connection now, and the session that outlives it.
+struct ClientSession {
+    std::uint32_t connection = no_connection;
+    std::uint32_t expiry_s = 0;  // 0: ends with its connection
+    Timestamp disconnected_at = timestamp_none;
+    bool is_kept = false;  // the log has a state of it
+};
+
+// What a change of a session means for the log: the state to append, empty when the session is
+// gone.
+struct SessionChange {
+    std::string_view client_id;
+    Buffer state;
+};
+
+// The sessions by client id: MQTT 5.0, section 4.1. Pure: time is an argument; what must survive a
+// restart is handed out as SessionChange and given back to restore(). The meaning of the state
+// bytes is this file's alone.
+class SessionTable {
+public:
+    using Map = std::unordered_map<std::string, ClientSession>;
+    using Entry = Map::value_type;  // stays where it is until it is erased
+
+    struct Opened {
+        Entry* entry = nullptr;
+        bool session_present = false;
+        std::uint32_t taken_over = no_connection;  // the connection that had the client id
+        std::optional<SessionChange> change;       // to be durable before the CONNACK
+    };
+
+    explicit SessionTable(std::size_t sessions_max)
+        : sessions_max_(sessions_max) {}
+
+    // A session from before the restart. What is malformed or expired is ignored: false. A session
+    // that was connected when the gateway ended counts as disconnected from `now` on.
+    bool restore(std::string_view client_id, Bytes state, Timestamp now);
+
+    // Opens or resumes the session of an accepted CONNECT for `connection`. nullopt: sessions_max.
+    std::optional<Opened> open(
+        const mqtt::Connect& connect,
+        std::uint32_t connection,
+        Timestamp now
+    );
+
+    // The connection of `entry` ended; `expiry_s` replaces the expiry if the DISCONNECT said so.
+    // Returns the change to append, if any. drop_if_ended(entry) comes next.
+    std::optional<SessionChange> close(
+        Entry& entry,
+        std::optional<std::uint32_t> expiry_s,
+        Timestamp now
+    );
+
+    // Erases the entry if its session has ended; it and views into it are then gone.
+    void drop_if_ended(Entry& entry);
+
+    // Erases sessions whose time is over; gives their client ids, for the log.
+    std::vector<std::string> expire(Timestamp now);
+
+    [[nodiscard]] Entry* find(std::string_view client_id);
+
+    [[nodiscard]] std::size_t size() const { return sessions_.size(); }
+
+private:
+    [[nodiscard]] static bool is_expired(const ClientSession& session, Timestamp now);
+
+    Map sessions_;
+    std::size_t sessions_max_;
+};
+
+}  // namespace milepost::listener

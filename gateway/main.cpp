@@ -1,0 +1,35 @@
+#include "gateway/app.hpp"
+#include "gateway/config.hpp"
+#include "gateway/flags.hpp"
+#include "gateway/logging.hpp"
+#include "gateway/upstream/client_settings.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+int main(int argc, char** argv) {
+    using namespace milepost;
+    int exit_status = 0;
+    const auto flags = parse_flags(argc, argv, exit_status);
+    if (!flags) return exit_status;
+
+    auto loaded = load_config(flags->config, upstream::check_property);
+    for (const auto& error : loaded.errors)
+        std::fprintf(stderr, "%s\n", error.text().c_str());
+    if (!loaded.errors.empty()) return static_cast<int>(ExitStatus::configuration);
+    if (flags->check_config) {
+        std::puts("configuration is good");
+        return static_cast<int>(ExitStatus::ok);
+    }
+
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        App app{std::move(loaded.config)};
+        return static_cast<int>(app.run());
+    } catch (const std::exception& error) {
+        logging::error("cannot go on: {}", error.what());
+        return static_cast<int>(ExitStatus::run_time);
+    }
+}

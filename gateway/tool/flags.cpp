@@ -1,0 +1,216 @@
+#include "gateway/tool/flags.hpp"
+
+#include "gateway/tool/failure.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <iostream>
+#include <map>
+
+#ifndef MILEPOST_VERSION
+#define MILEPOST_VERSION "unknown"
+#endif
+
+namespace milepost::tool {
+
+namespace {
+
+// What CLI11 fills; turned into options afterwards.
+struct Raw {
+    SourceOptions source;
+    bool json = false;
+    bool account = false;
+    bool deep = false;
+    bool from_beginning = false;
+    bool exits_at_end = false;
+    std::vector<std::string> topics;
+    std::vector<std::string> offsets;
+    std::int32_t partition = -1;
+    std::uint64_t messages_max = 0;
+    std::string format{record_format_default};
+    std::string folder;
+    std::vector<std::string> ledgers;
+    std::string brokers;
+    std::vector<std::string> properties;
+    std::uint64_t wait_ms = 60'000;
+};
+
+void add_common(CLI::App& command, Raw& raw) {
+    command.add_flag("--json", raw.json, "Print JSON");
+}
+
+void add_source(CLI::App& command, Raw& raw) {
+    auto* url = command.add_option("--url", raw.source.url, "The running gateway's HTTP address");
+    url->capture_default_str()->type_name("URL");
+    command
+        .add_option(
+            "--data-dir",
+            raw.source.data_dir,
+            "Read the folder of a stopped gateway instead; nothing is written"
+        )
+        ->type_name("DIR")
+        ->excludes(url);
+}
+
+void add_consume(CLI::App& app, Raw& raw) {
+    auto* consume = app.add_subcommand("consume", "Print the records of the log");
+    add_common(*consume, raw);
+    add_source(*consume, raw);
+    consume->add_option("-t,--topic", raw.topics, "A topic; may be given again (default: all)")
+        ->type_name("TOPIC")
+        ->allow_extra_args(false);
+    consume->add_option("-p,--partition", raw.partition, "One partition only")
+        ->type_name("N")
+        ->check(CLI::Range(0, 0x7FFF'FFFF));
+    consume
+        ->add_option(
+            "-o,--offset",
+            raw.offsets,
+            "Where to begin: beginning, end, N, -N (the last N of each partition), s@MS (a time);\n"
+            "e@MS says where to stop and may be given beside one of these (default: end)"
+        )
+        ->type_name("OFFSET")
+        ->allow_extra_args(false);
+    consume->add_flag("--from-beginning", raw.from_beginning, "The same as -o beginning");
+    consume->add_option("-c,--max-messages", raw.messages_max, "Exit after N records")
+        ->type_name("N")
+        ->check([](const std::string& text) {
+            const bool is_number = text.find_first_not_of("0123456789") == std::string::npos;
+            const bool is_zero = text.find_first_not_of('0') == std::string::npos;
+            return is_number && !is_zero ? "" : text + " is no number of records";
+        });
+    consume->add_flag("-e,--exit", raw.exits_at_end, "Exit at the end of the log");
+    consume
+        ->add_option(
+            "-f,--format",
+            raw.format,
+            "%t topic, %p partition, %o offset, %k key, %K its length, %s value, %S its length,\n"
+            "%T timestamp in ms, %h headers; \\n and \\t"
+        )
+        ->type_name("FMT")
+        ->capture_default_str();
+}
+
+void add_reconcile(CLI::App& app, Raw& raw) {
+    auto* reconcile = app.add_subcommand(
+        "reconcile",
+        "Compare the fleet's ledgers with the log and the upstream"
+    );
+    add_common(*reconcile, raw);
+    add_source(*reconcile, raw);
+    reconcile->add_option("--ledger", raw.ledgers, "A ledger; several are merged")
+        ->type_name("FILE")
+        ->required();
+    reconcile
+        ->add_option(
+            "-b,--bootstrap-server",
+            raw.brokers,
+            "Upstream brokers (default: the gateway's)"
+        )
+        ->type_name("HOST:PORT");
+    reconcile->add_option("-X", raw.properties, "A librdkafka property for reading the upstream")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    const std::map<std::string, std::uint64_t> units{{"ms", 1}, {"s", 1'000}, {"min", 60'000}};
+    reconcile
+        ->add_option("--wait", raw.wait_ms, "How long to wait until everything is forwarded (60s)")
+        ->type_name("TIME")
+        ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE));
+}
+
+ConsumeOptions to_consume(const Raw& raw) {
+    ConsumeOptions options;
+    options.source = raw.source;
+    options.topics = raw.topics;
+    if (raw.partition >= 0) options.partition = raw.partition;
+    if (raw.messages_max > 0) options.messages_max = raw.messages_max;
+    options.exits_at_end = raw.exits_at_end;
+    options.json = raw.json;
+    bool has_begin = raw.from_beginning;
+    if (has_begin) options.from = Beginning{};
+    for (const auto& text : raw.offsets) {
+        const auto choice = parse_offset(text);
+        if (!choice) throw CLI::ValidationError("-o", text + " is no offset");
+        if (const auto* until = std::get_if<UntilTime>(&*choice)) {
+            options.until = until->time;
+            continue;
+        }
+        if (has_begin) throw CLI::ValidationError("-o", "says twice where to begin");
+        has_begin = true;
+        options.from = *choice;
+    }
+    const auto format = RecordFormat::parse(raw.format);
+    if (!format) throw CLI::ValidationError("-f", raw.format + " has an unknown % or \\ sequence");
+    options.format = *format;
+    return options;
+}
+
+ReconcileOptions to_reconcile(const Raw& raw) {
+    ReconcileOptions options;
+    options.source = raw.source;
+    options.ledgers = raw.ledgers;
+    options.brokers = raw.brokers;
+    options.wait = std::chrono::milliseconds{raw.wait_ms};
+    options.json = raw.json;
+    for (const auto& property : raw.properties) {
+        const auto equals = property.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw CLI::ValidationError("-X", property + " is no NAME=VALUE");
+        }
+        options.properties.emplace_back(property.substr(0, equals), property.substr(equals + 1));
+    }
+    return options;
+}
+
+Command to_command(const CLI::App& app, const Raw& raw) {
+    if (app.got_subcommand("status")) return StatusOptions{raw.source, raw.account, raw.json};
+    if (app.got_subcommand("topics")) return TopicsOptions{raw.source, raw.json};
+    if (app.got_subcommand("consume")) return to_consume(raw);
+    if (app.got_subcommand("verify")) return VerifyOptions{raw.folder, raw.deep, raw.json};
+    return to_reconcile(raw);
+}
+
+}  // namespace
+
+std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
+    CLI::App app{
+        "Looks into a Milepost gateway's log: of a running one over HTTP, of a stopped one in its\n"
+        "folder.",
+        "milepost"};
+    app.set_version_flag("--version", "milepost " MILEPOST_VERSION);
+    app.require_subcommand(1);
+    app.failure_message(CLI::FailureMessage::simple);
+    Raw raw;
+
+    auto* status = app.add_subcommand("status", "Where every partition stands");
+    add_common(*status, raw);
+    add_source(*status, raw);
+    status->add_flag("--account", raw.account, "Account for every reading instead");
+    auto* topics = app.add_subcommand("topics", "The topics and their partitions");
+    add_common(*topics, raw);
+    add_source(*topics, raw);
+    add_consume(app, raw);
+    auto* verify = app.add_subcommand(
+        "verify",
+        "Check every frame and batch of a stopped gateway's folder, or of sealed segments"
+    );
+    add_common(*verify, raw);
+    verify->add_option("DIR", raw.folder, "The data folder")->required();
+    verify->add_flag("--deep", raw.deep, "Also decompress and walk the records");
+    add_reconcile(app, raw);
+
+    try {
+        app.parse(argc, argv);
+        return to_command(app, raw);
+    } catch (const CLI::Success& done) {
+        return app.exit(done, std::cout, std::cerr);
+    } catch (const CLI::Error& wrong) {
+        fmt::print(stderr, "milepost: {}\n", wrong.what());
+        fmt::print(stderr, "milepost --help says what there is.\n");
+        return exit_usage;
+    }
+}
+
+}  // namespace milepost::tool

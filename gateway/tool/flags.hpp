@@ -1,0 +1,66 @@
+#pragma once
+
+#include "gateway/tool/record_format.hpp"
+#include "gateway/tool/start_offset.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace milepost::tool {
+
+// Where a command finds the log.
+struct SourceOptions {
+    std::string url = "http://127.0.0.1:8080";
+    std::string data_dir;  // not empty: the folder of a stopped gateway
+};
+
+struct StatusOptions {
+    SourceOptions source;
+    bool account = false;
+    bool json = false;
+};
+
+struct TopicsOptions {
+    SourceOptions source;
+    bool json = false;
+};
+
+struct ConsumeOptions {
+    SourceOptions source;
+    std::vector<std::string> topics;  // none: all
+    std::optional<std::int32_t> partition;
+    OffsetChoice from = End{};
+    std::optional<Timestamp> until;
+    std::optional<std::uint64_t> messages_max;
+    bool exits_at_end = false;
+    bool json = false;
+    RecordFormat format;
+};
+
+struct VerifyOptions {
+    std::string data_dir;
+    bool deep = false;
+    bool json = false;
+};
+
+struct ReconcileOptions {
+    SourceOptions source;
+    std::vector<std::string> ledgers;
+    std::string brokers;                                          // none: the gateway's
+    std::vector<std::pair<std::string, std::string>> properties;  // of librdkafka
+    std::chrono::milliseconds wait{60'000};
+    bool json = false;
+};
+
+using Command =
+    std::variant<StatusOptions, TopicsOptions, ConsumeOptions, VerifyOptions, ReconcileOptions>;
+
+// The command line, or the exit code when it is done already (--help, --version) or wrong.
+[[nodiscard]] std::variant<Command, int> parse_flags(int argc, const char* const* argv);
+
+}  // namespace milepost::tool

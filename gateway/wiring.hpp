@@ -1,0 +1,39 @@
+#pragma once
+
+#include "gateway/admin/sources.hpp"
+#include "gateway/config.hpp"
+#include "gateway/forward/forward_status.hpp"
+#include "gateway/ingest/intake.hpp"
+#include "gateway/listener/listener.hpp"
+#include "gateway/upstream/client_settings.hpp"
+#include "storage/log/keeper.hpp"
+#include "storage/log/log_config.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+// Plain translations from one room's structs to another's: rooms do not know each other, app does.
+namespace milepost {
+
+[[nodiscard]] listener::Options listener_options(
+    const MqttConfig& mqtt,
+    const storage::LogConfig& log
+);
+[[nodiscard]] upstream::ProducerSettings producer_settings(const Config& config);
+
+[[nodiscard]] admin::MqttStatus mqtt_status(
+    const ingest::IntakeStats& intake,
+    const listener::ListenerStats& listener
+);
+[[nodiscard]] admin::UpstreamStatus upstream_status(
+    const std::string& bootstrap_servers,
+    const forward::ForwardStatus& status,
+    const forward::ForwardStats& stats
+);
+
+// The last state of each session that still is one; `deltas` in the order in which they happened.
+[[nodiscard]] std::map<std::string, Buffer> latest_states(std::vector<storage::SessionDelta> deltas
+);
+
+}  // namespace milepost
