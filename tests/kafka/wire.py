@@ -1,0 +1,118 @@
+"""The few Kafka requests that a test asks often, spoken directly: a tool of Kafka's costs a JVM each time.
+
+Message layouts: kafka.apache.org/protocol, Metadata v4, CreateTopics v2, ListOffsets v2 (request header v1).
+"""
+
+import socket
+import struct
+
+METADATA, CREATE_TOPICS, LIST_OFFSETS = 3, 19, 2
+TOPIC_ALREADY_EXISTS = 36
+LATEST, EARLIEST = -1, -2
+
+
+class KafkaError(Exception):
+    pass
+
+
+def _string(text):
+    raw = text.encode()
+    return struct.pack(">h", len(raw)) + raw
+
+
+class _Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, layout):
+        values = struct.unpack_from(">" + layout, self.data, self.at)
+        self.at += struct.calcsize(">" + layout)
+        return values[0] if len(values) == 1 else values
+
+    def string(self):
+        length = self.take("h")
+        if length < 0:
+            return None
+        self.at += length
+        return self.data[self.at - length:self.at].decode()
+
+    def array(self, read):
+        return [read() for _ in range(self.take("i"))]
+
+
+def _receive(connection, count):
+    data = b""
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        if not piece:
+            raise ConnectionError("the broker closed the connection")
+        data += piece
+    return data
+
+
+def ask(address, api, version, body, timeout_s=5.0):
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
+        message = struct.pack(">hhi", api, version, 7) + _string("milepost-tests") + body
+        connection.sendall(struct.pack(">i", len(message)) + message)
+        length = struct.unpack(">i", _receive(connection, 4))[0]
+        reader = _Reader(_receive(connection, length))
+        reader.take("i")
+        return reader
+
+
+def metadata(address, timeout_s=2.0):
+    """(broker ids, {topic: {partition: leader or -1}})"""
+    reader = ask(address, METADATA, 4, struct.pack(">i?", -1, False), timeout_s)
+    reader.take("i")
+
+    def broker():
+        node = reader.take("i")
+        reader.string(), reader.take("i"), reader.string()
+        return node
+
+    def partition():
+        _error, number, leader = reader.take("hii")
+        reader.array(lambda: reader.take("i")), reader.array(lambda: reader.take("i"))
+        return number, leader
+
+    def topic():
+        reader.take("h")
+        name = reader.string()
+        reader.take("?")
+        return name, dict(reader.array(partition))
+
+    brokers = reader.array(broker)
+    reader.string(), reader.take("i")
+    return brokers, dict(reader.array(topic))
+
+
+def create_topic(address, name, partitions):
+    """Creates a topic with one replica; one that exists is left as it is."""
+    body = struct.pack(">i", 1) + _string(name) + struct.pack(">ihii", partitions, 1, 0, 0)
+    reader = ask(address, CREATE_TOPICS, 2, body + struct.pack(">i?", 10000, False), 15.0)
+    reader.take("i")
+    for _ in range(reader.take("i")):
+        reader.string()
+        error, text = reader.take("h"), reader.string()
+        if error not in (0, TOPIC_ALREADY_EXISTS):
+            raise KafkaError(f"topic {name}: error {error} {text or ''}")
+
+
+def offsets(address, topic, when=LATEST):
+    """{partition: offset} of a topic; `when` is LATEST, EARLIEST or a timestamp in ms."""
+    numbers = metadata(address)[1].get(topic)
+    if numbers is None:
+        raise KafkaError(f"no topic {topic}")
+    body = struct.pack(">ibi", -1, 0, 1) + _string(topic) + struct.pack(">i", len(numbers))
+    body += b"".join(struct.pack(">iq", number, when) for number in numbers)
+    reader = ask(address, LIST_OFFSETS, 2, body)
+    found = {}
+    reader.take("ii")
+    reader.string()
+    for _ in range(reader.take("i")):
+        number, error, _time, offset = reader.take("ihqq")
+        if error:
+            raise KafkaError(f"{topic}-{number}: error {error}")
+        found[number] = offset
+    return found
