@@ -3,6 +3,7 @@
 
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -18,9 +19,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "kafka"))
 import processes  # noqa: E402
 
-BIN = ROOT / "build" / "release" / "bin"
+BIN = pathlib.Path(os.environ.get("MILEPOST_BIN") or ROOT / "build" / "release" / "bin")
 VEHICLES, RATE, DURATION_S = 10, 10, 30
 TOPICS = {"vehicle.telemetry": 4, "vehicle.events": 4, "mqtt.other": 4}
+AWAY_S, BACK_S = 8, 20  # the upstream
+KILL_S, RESTART_S = 14, 16  # the gateway
 SETTLE_S = 30
 BAR_CELLS = 30
 
@@ -174,7 +177,7 @@ class Screen:
 
     def __init__(self):
         self.began = time.monotonic()
-        self.most_lag = 1
+        self.most_lag = VEHICLES * RATE * (BACK_S - AWAY_S)
 
     def head(self):
         print(styled("dim", f"{'s':>4}{'published':>11}{'acknowledged':>14}{'durable':>9}{'forwarded':>11}{'lag':>7}"))
@@ -190,16 +193,28 @@ class Screen:
             return
         durable, forwarded = offsets
         lag = durable - forwarded
-        self.most_lag = max(self.most_lag, lag, 10 * BAR_CELLS)
+        self.most_lag = max(self.most_lag, lag)
         cells = -(-lag * BAR_CELLS // self.most_lag)
         print(f"{text}{durable:>9}{forwarded:>11}{lag:>7}  " + styled("dim", "#" * cells), flush=True)
 
 
-def script(upstream, gateway, screen):
-    """[(second, what happens)], in order."""
+def script(upstream, gateway, screen, stage_hand):
+    """([(second, what happens)] in order, the stage hand's moves so far).
+
+    A real Kafka takes seconds to go and to come: the stage hand, a thread, does that. It lives to the end, because
+    a child process ends with the thread that started it.
+    """
+    moves = []
+
     def leave():
         screen.event("the upstream goes away; vehicles are acknowledged all the same")
-        upstream.leave()
+        moves.append(stage_hand.submit(upstream.leave))
+
+    def come_back():
+        def bring():
+            upstream.come_back()
+            screen.event("the upstream is back; the backlog goes out, oldest first")
+        moves.append(stage_hand.submit(bring))
 
     def kill():
         screen.event("milepostd is killed (SIGKILL); vehicles keep what is not acknowledged")
@@ -209,17 +224,13 @@ def script(upstream, gateway, screen):
         screen.event("milepostd starts again, with everything it had acknowledged")
         gateway.launch()
 
-    def come_back():
-        screen.event("the upstream is back; the backlog goes out, oldest first")
-        upstream.come_back()
-
-    outage = [(8, leave), (20, come_back)] if upstream.can_leave else []
-    return sorted(outage + [(14, kill), (16, restart)], key=lambda scene: scene[0])
+    outage = [(AWAY_S, leave), (BACK_S, come_back)] if upstream.can_leave else []
+    return sorted(outage + [(KILL_S, kill), (RESTART_S, restart)], key=lambda scene: scene[0]), moves
 
 
-def play(upstream, gateway, folder, fleet, ledger):
+def play(upstream, gateway, folder, fleet, ledger, stage_hand):
     screen = Screen()
-    scenes = script(upstream, gateway, screen)
+    scenes, moves = script(upstream, gateway, screen, stage_hand)
     screen.head()
     second = 0
     while True:
@@ -228,10 +239,12 @@ def play(upstream, gateway, folder, fleet, ledger):
         screen.line(ledger.counts(), gateway.offsets())
         while scenes and scenes[0][0] <= second:
             scenes.pop(0)[1]()
-        if fleet.poll() is not None and not scenes:
+        if fleet.poll() is not None and not scenes and all(move.done() for move in moves):
             break
         if second > 4 * DURATION_S:
             raise RuntimeError(f"the vehicles do not come to an end: see {folder}/fleet.log")
+    for move in moves:
+        move.result()  # what went wrong in it
     screen.event(f"the vehicles have arrived (milepost-fleet: exit {fleet.returncode})")
     while second < 4 * DURATION_S + SETTLE_S:
         offsets = gateway.offsets()
@@ -246,11 +259,15 @@ def reconcile(gateway, ledger):
     """Prints the account and returns the exit code of `milepost reconcile`."""
     print("\nmilepost reconcile: the vehicles' own ledger against the log and the upstream", flush=True)
     done = subprocess.run([str(BIN / "milepost"), "reconcile", "--ledger", str(ledger.path), "--url", gateway.url,
-                           "--wait", f"{SETTLE_S}s"], stdin=subprocess.DEVNULL)
+                           "--wait", f"{SETTLE_S}s"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    figures = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    for name, value in figures.items():
+        print(f"  {name:<22}{value:>8}")
     print()
     if done.returncode == 0:
         print(styled("good", "Nothing that was acknowledged is missing, and every vehicle's readings are in order."))
-        print("(duplicated_upstream: sent again because of the kill; delivery is at least once.)")
+        if any(int(value) for name, value in figures.items() if name.startswith("duplicated_") and value != "-"):
+            print("What is duplicated was sent again because of the kill: delivery is at least once.")
     else:
         print(styled("bad", f"Readings are lost, out of order or unaccounted for (exit {done.returncode})."))
     return done.returncode
@@ -268,6 +285,7 @@ def main():
     chosen = arguments()
     processes.raise_on_signals()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="milepost-demo-"))
+    stage_hand = concurrent.futures.ThreadPoolExecutor(1)
     ends = []
     status = 1
     try:
@@ -288,13 +306,14 @@ def main():
                       "--rate", RATE, "--duration", f"{DURATION_S}s", "--ledger", ledger.path, "--seed", 1,
                       log=folder / "fleet.log")
         ends.append(lambda: processes.stop(fleet))
-        play(upstream, gateway, folder, fleet, ledger)
+        play(upstream, gateway, folder, fleet, ledger, stage_hand)
         status = reconcile(gateway, ledger)
-    except (RuntimeError, TimeoutError) as what:
+    except (RuntimeError, TimeoutError, OSError) as what:
         print(styled("bad", f"demo: {what}"), file=sys.stderr)
     finally:
         for end in reversed(ends):
             end()
+        stage_hand.shutdown()
         if status == 0:
             shutil.rmtree(folder, ignore_errors=True)
         else:
