@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clients that are not ours: mosquitto_pub and mosquitto_sub, MQTT 3.1.1 and 5.0; and by raw packets what is refused."""
+"""Clients that are not ours: mosquitto_pub and mosquitto_sub, 3.1.1 and 5.0; and by raw packets what is refused."""
 
 import struct
 import subprocess

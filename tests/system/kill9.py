@@ -125,7 +125,8 @@ class Kills:
         self.gateway.expect_running()
         folder = f"/proc/{self.gateway.process.pid}/fd"
         try:
-            return any(os.readlink(f"{folder}/{name}") == str(self.gateway.data / "lock") for name in os.listdir(folder))
+            held = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+            return str(self.gateway.data / "lock") in held
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.EACCES, errno.ESRCH):
                 return False  # a descriptor was closed meanwhile
