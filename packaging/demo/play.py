@@ -247,12 +247,12 @@ def play(upstream, gateway, folder, fleet, ledger, stage_hand):
         move.result()  # what went wrong in it
     screen.event(f"the vehicles have arrived (milepost-fleet: exit {fleet.returncode})")
     while second < 4 * DURATION_S + SETTLE_S:
-        offsets = gateway.offsets()
-        if offsets is not None and offsets[0] == offsets[1]:
-            break
         second += 1
         time.sleep(1)
+        offsets = gateway.offsets()
         screen.line(ledger.counts(), offsets)
+        if offsets is not None and offsets[0] == offsets[1]:
+            break
 
 
 def reconcile(gateway, ledger):
