@@ -67,7 +67,7 @@ bool Inbox::wait_until(Instant until) {
     return ::read(stop_fd_, &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal);
 }
 
-void Inbox::take(std::vector<LinkEvent>& events) {
+void Inbox::take(std::vector<LinkEvent>& events) const {
     events.clear();
     std::array<LinkEvent, 64> some{};
     for (;;) {

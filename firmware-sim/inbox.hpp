@@ -40,7 +40,7 @@ public:
     [[nodiscard]] bool wait_until(Instant until);
 
     // Everything that came, oldest first. `events` is replaced.
-    void take(std::vector<LinkEvent>& events);
+    void take(std::vector<LinkEvent>& events) const;
 
 private:
     int read_fd_;

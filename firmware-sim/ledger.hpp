@@ -26,6 +26,8 @@ public:
     [[nodiscard]] static Result<Ledger> open(const std::string& path);
 
     ~Ledger();
+    Ledger(const Ledger&) = delete;
+    Ledger& operator=(const Ledger&) = delete;
     Ledger(Ledger&& other) noexcept;
     Ledger& operator=(Ledger&& other) noexcept;
 

@@ -21,7 +21,7 @@ enum class LinkEventKind : std::uint8_t {
 
 // What a vehicle's connection has to say.
 struct LinkEvent {
-    LinkEventKind kind;
+    LinkEventKind kind{};
     std::uint32_t vehicle = 0;  // index in the fleet
     std::uint64_t seq = 0;
     std::size_t window = 0;

@@ -23,11 +23,13 @@ class LinkProcess final : public Link {
 public:
     // The program must still have one thread whenever connect() is called: it forks.
     LinkProcess(
-        const PahoSettings& settings,
+        PahoSettings settings,
         std::uint32_t vehicle,
         std::string vehicle_id,
         const Inbox& inbox
     );
+    LinkProcess(const LinkProcess&) = delete;
+    LinkProcess& operator=(const LinkProcess&) = delete;
     ~LinkProcess() override;
 
     void connect() override;

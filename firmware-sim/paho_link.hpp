@@ -35,6 +35,8 @@ public:
         const std::string& vehicle_id,
         EventSink sink
     );
+    PahoLink(const PahoLink&) = delete;
+    PahoLink& operator=(const PahoLink&) = delete;
     ~PahoLink() override;
 
     void connect() override;

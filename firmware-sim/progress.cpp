@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds lines_every{1000};
 }  // namespace
 
 Progress Progress::for_stderr(bool is_quiet) {
-    if (is_quiet) return {Style::none, false};
+    if (is_quiet) return {Style::none, /*in_colour=*/false};
     const char* const term = std::getenv("TERM");
     const bool is_terminal = ::isatty(STDERR_FILENO) == 1 &&
                              (term == nullptr || std::string_view{term} != "dumb");

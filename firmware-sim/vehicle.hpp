@@ -27,8 +27,8 @@ struct VehicleSetup {
 class Vehicle {
 public:
     struct Sampled {
-        std::uint64_t seq;
-        std::optional<std::uint64_t> dropped;  // for want of room; may be seq itself
+        std::uint64_t seq = 0;
+        std::optional<std::uint64_t> dropped{};  // for want of room; may be seq itself
     };
 
     // `route` outlives the vehicle.

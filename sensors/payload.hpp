@@ -34,6 +34,8 @@ class PayloadParser {
 public:
     PayloadParser();
     ~PayloadParser();
+    PayloadParser(const PayloadParser&) = delete;
+    PayloadParser& operator=(const PayloadParser&) = delete;
     PayloadParser(PayloadParser&&) noexcept;
     PayloadParser& operator=(PayloadParser&&) noexcept;
 

@@ -43,6 +43,8 @@ public:
         return static_cast<Rep>(left.value_ - right.value_);
     }
 
+    // clang-tidy 14 takes the 0 of a defaulted <=> for a pointer.
+    // NOLINTNEXTLINE(modernize-use-nullptr)
     friend constexpr auto operator<=>(StrongInt, StrongInt) = default;
 
 private:

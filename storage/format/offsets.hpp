@@ -21,6 +21,7 @@ struct TopicPartition {
     std::string topic;
     std::int32_t partition = 0;
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): see StrongInt
     friend auto operator<=>(const TopicPartition&, const TopicPartition&) = default;
 };
 

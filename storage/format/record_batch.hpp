@@ -18,9 +18,9 @@ inline constexpr std::size_t batch_header_bytes = 61;
 // baseOffset and batchLength: what must be read to know how long a batch is.
 inline constexpr std::size_t batch_prefix_bytes = 12;
 // A longer batch is not ours and not believed.
-inline constexpr std::size_t batch_bytes_max = 8U * 1024 * 1024;
+inline constexpr std::size_t batch_bytes_max = std::size_t{8} * 1024 * 1024;
 // Nor one whose records are larger than this when they are unpacked.
-inline constexpr std::size_t batch_plain_bytes_max = 64U * 1024 * 1024;
+inline constexpr std::size_t batch_plain_bytes_max = std::size_t{64} * 1024 * 1024;
 inline constexpr std::int8_t batch_magic = 2;
 
 // Where each field begins.
