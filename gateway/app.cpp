@@ -7,6 +7,7 @@
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
 #include "gateway/logging.hpp"
+#include "gateway/service_notify.hpp"
 #include "gateway/upstream/rdkafka_producer.hpp"
 #include "gateway/version.hpp"
 #include "gateway/wiring.hpp"
@@ -77,6 +78,12 @@ public:
         if (const auto failed = start_forwarding()) return *failed;
         if (const auto failed = start_admin()) return *failed;
         watch_signals();
+        notify_ = ServiceNotify::from_environment(
+            {[this](auto task) { asio::post(io_, std::move(task)); },
+             [this] {
+                 return service_facts(*log_, monotonic_now());
+             }}
+        );
         listener_->start();
         logging::notice(
             "serving MQTT on {}, HTTP on {}:{}",
@@ -84,6 +91,7 @@ public:
             config_.admin.address,
             admin_->port()
         );
+        if (notify_) notify_->ready();
         io_.run();
         return stop();
     }
@@ -113,6 +121,7 @@ private:
     std::unique_ptr<listener::Listener> listener_;
     std::unique_ptr<forward::Forwarder> forwarder_;
     std::unique_ptr<admin::HttpServer> admin_;
+    std::unique_ptr<ServiceNotify> notify_;  // where a service manager listens
 };
 
 std::optional<ExitStatus> App::Impl::open_meta_database() {
@@ -361,6 +370,7 @@ void App::Impl::on_signal(int number) {
 }
 
 ExitStatus App::Impl::stop() {
+    if (notify_) notify_->stopping();
     listener_->stop_reading();
     log_->commit();
     if (forwarder_) forwarder_->stop(flush_max);

@@ -4,11 +4,15 @@
 
 namespace milepost {
 
+bool says_synced(int adjtimex_result) {
+    return adjtimex_result >= TIME_OK && adjtimex_result != TIME_ERROR;
+}
+
 bool ClockSync::is_synced(Instant now) {
     if (is_synced_ || now < ask_at_) return is_synced_;
     ask_at_ = now + ask_interval;
-    timex state{};
-    is_synced_ = ::adjtimex(&state) != TIME_ERROR;
+    timex details{};
+    is_synced_ = says_synced(::adjtimex(&details));
     return is_synced_;
 }
 

@@ -6,6 +6,10 @@
 
 namespace milepost {
 
+// What adjtimex(2) returned, read: only a clock state other than TIME_ERROR is synchronised; -1,
+// where asking is forbidden (a seccomp filter), is not. Pure.
+[[nodiscard]] bool says_synced(int adjtimex_result);
+
 // Whether the kernel says that its wall clock is synchronised (adjtimex(2)); a small machine
 // without a battery-backed clock starts in 1970. Once it is, it stays so here. Thread: one.
 class ClockSync {

@@ -3,6 +3,7 @@
 #include "gateway/upstream/errc.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <sys/sysinfo.h>
@@ -111,6 +112,15 @@ admin::UpstreamStatus upstream_status(
         }
     }
     return shown;
+}
+
+ServiceFacts service_facts(const storage::Log& log, Instant now) {
+    const auto& stats = log.stats();
+    ServiceFacts facts{stats.records.value(), log.intake_reason(), std::nullopt};
+    if (const auto since_ms = stats.commit_pending_since_ms.value(); since_ms != 0) {
+        facts.disk_waits = now.time_since_epoch() - std::chrono::milliseconds{since_ms};
+    }
+    return facts;
 }
 
 std::map<std::string, Buffer> latest_states(std::vector<storage::SessionDelta> deltas) {

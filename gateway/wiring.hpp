@@ -5,8 +5,10 @@
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
+#include "gateway/service_notify.hpp"
 #include "gateway/upstream/client_settings.hpp"
 #include "storage/log/keeper.hpp"
+#include "storage/log/log.hpp"
 #include "storage/log/log_config.hpp"
 
 #include <map>
@@ -31,6 +33,9 @@ namespace milepost {
     const forward::ForwardStatus& status,
     const forward::ForwardStats& stats
 );
+
+// Thread: any.
+[[nodiscard]] ServiceFacts service_facts(const storage::Log& log, Instant now);
 
 // The last state of each session that still is one; `deltas` in the order in which they happened.
 [[nodiscard]] std::map<std::string, Buffer> latest_states(std::vector<storage::SessionDelta> deltas
