@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that Milepost is built with. `--kafka` adds what a real Apache Kafka
-# needs (a Java runtime and Maven), `--tests` that and what the other tests and judges need (Mosquitto's
-# clients, sanitizers, linters).
+# Installs the Debian 12 packages that Milepost is built with. `--deb` adds what makes Debian packages of it,
+# `--kafka` what a real Apache Kafka needs (a Java runtime and Maven), `--tests` that and what the other tests
+# and judges need (Mosquitto's clients, sanitizers, linters).
 # Does nothing, quickly, when everything is there.
 set -euo pipefail
 
@@ -12,6 +12,7 @@ build=(
     libtomlplusplus-dev libcli11-dev libsimdjson-dev libfmt-dev nlohmann-json3-dev
     python3 curl prometheus-cpp-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev
 )
+deb=(debhelper dpkg-dev lintian)
 kafka=(default-jre-headless maven)
 tests=(
     clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 librapidcheck-dev
@@ -22,8 +23,9 @@ packages=("${build[@]}")
 for argument in "$@"; do
     case "$argument" in
         --tests) packages+=("${kafka[@]}" "${tests[@]}") ;;
+        --deb) packages+=("${deb[@]}") ;;
         --kafka) packages+=("${kafka[@]}") ;;
-        *) echo "usage: install-build-deps.sh [--tests | --kafka]" >&2; exit 64 ;;
+        *) echo "usage: install-build-deps.sh [--tests | --kafka | --deb]" >&2; exit 64 ;;
     esac
 done
 
