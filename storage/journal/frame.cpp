@@ -111,6 +111,13 @@ void FrameWriter::add_session(std::string_view client_id, Bytes state) {
     if (!state.empty()) std::memcpy(body.data() + name, state.data(), state.size());
 }
 
+void FrameWriter::take_sections(const FrameWriter& from) {
+    MILEPOST_CHECK(frame_.size() >= from.used_);
+    std::copy(from.payload().begin(), from.payload().end(), frame_.begin() + frame_header_bytes);
+    used_ = from.used_;
+    section_count_ = from.section_count_;
+}
+
 Bytes FrameWriter::seal(const FramePlace& place, const JournalKey& key) {
     MILEPOST_CHECK(payload_bytes() <= frame_payload_bytes_max);
     const MutableBytes blocks = frame_.first(whole_blocks(used_));

@@ -98,6 +98,8 @@ public:
     // Adds a records section and returns the place for its batch, `batch_bytes` long.
     MutableBytes add_records(std::string_view topic, std::int32_t partition, std::size_t bytes);
     void add_session(std::string_view client_id, Bytes state);
+    // Takes the sections of another frame, as they are, in place of its own.
+    void take_sections(const FrameWriter& from);
 
     [[nodiscard]] std::size_t room() const { return frame_.size() - used_; }
 

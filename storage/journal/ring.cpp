@@ -358,7 +358,16 @@ std::uint64_t Ring::used_bytes() const {
     return next_at_ > first ? next_at_ - first : header_.ring_bytes - first + next_at_;
 }
 
+ErrorCode Ring::poison_error() const {
+    const std::lock_guard lock{mutex_};
+    return poison_error_;
+}
+
 ErrorCode Ring::poison(ErrorCode error) {
+    {
+        const std::lock_guard lock{mutex_};
+        if (!poison_error_) poison_error_ = error;
+    }
     poisoned_ = true;
     return error;
 }

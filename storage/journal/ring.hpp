@@ -93,6 +93,9 @@ public:
 
     [[nodiscard]] bool poisoned() const { return poisoned_.load(); }
 
+    // What the first write or sync that failed said; none: it is not poisoned.
+    [[nodiscard]] ErrorCode poison_error() const;
+
     // The sequence that the next commit gets.
     [[nodiscard]] std::uint64_t next_sequence() const;
     // Taken by frames that are not freed, with what wrapping wastes.
@@ -135,7 +138,8 @@ private:
     std::atomic<std::uint64_t> prewritten_bytes_{0};
     std::atomic<bool> poisoned_{false};
 
-    mutable std::mutex mutex_;  // never held over I/O
+    mutable std::mutex mutex_;  // never held over I/O; guards what follows
+    ErrorCode poison_error_;
     std::deque<LiveFrame> live_;
     std::uint64_t next_sequence_ = 1;
     std::uint64_t next_at_ = 0;

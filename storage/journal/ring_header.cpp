@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <random>
 #include <string_view>
 
 namespace milepost::storage {
@@ -61,6 +62,11 @@ std::optional<std::uint32_t> parse_name(std::string_view name) {
 }
 
 }  // namespace
+
+std::uint64_t make_ring_key() {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32U) | device();
+}
 
 Buffer encode_ring_header(const RingHeader& header) {
     Buffer out(ring_header_copies * block_bytes);

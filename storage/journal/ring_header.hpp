@@ -47,6 +47,8 @@ struct RingHeader {
     friend bool operator==(const RingHeader&, const RingHeader&) = default;
 };
 
+// Unlike that of any other ring.
+[[nodiscard]] std::uint64_t make_ring_key();
 // Both copies.
 [[nodiscard]] Buffer encode_ring_header(const RingHeader& header);
 // From both copies, the first that is whole. JournalErrc::header_damaged, newer_version.

@@ -23,7 +23,7 @@ enum class IntakeState : std::uint8_t {
     open,
     ring_full,     // the checkpointer has not freed the journal yet; opens by itself
     disk_reserve,  // the disk, or the log's limit, is down to the reserve; opens by itself
-    sync_failed,   // the journal is poisoned
+    sync_failed,   // the journal failed, and so did its successor; opens by itself
     closed,        // stopping
 };
 

@@ -43,6 +43,13 @@ void CheckpointThread::kick() {
     wake_.notify_all();
 }
 
+void CheckpointThread::wake_at(Instant when) {
+    wake_at_ = when;
+    woken_ = true;
+    const std::lock_guard guard{mutex_};
+    wake_.notify_all();
+}
+
 ErrorCode CheckpointThread::last_error() const {
     const std::lock_guard guard{mutex_};
     return last_error_;
@@ -56,9 +63,13 @@ void CheckpointThread::run(const std::stop_token& stop) {
         after_();
         std::unique_lock lock{mutex_};
         const auto pause = std::min<Duration>(tick, rules_.age_max / 2 + std::chrono::seconds{1});
-        (void)wake_.wait_for(lock, stop, pause, [this] {
-            return kicked_.load() && monotonic_now() >= not_before_;
+        const Instant until = std::min(monotonic_now() + pause, wake_at_.load());
+        (void)wake_.wait_until(lock, stop, until, [this] {
+            const Instant now = monotonic_now();
+            return woken_.load() || (kicked_.load() && now >= not_before_);
         });
+        woken_ = false;
+        if (monotonic_now() >= wake_at_.load()) wake_at_ = Instant::max();
     }
 }
 
@@ -73,7 +84,8 @@ void CheckpointThread::prewrite(const std::stop_token& stop) {
 
 bool CheckpointThread::due(Instant now) {
     if (now < not_before_) return false;
-    if (!rules_.checkpoints || !checkpointer_.behind()) {
+    // What a poisoned ring leaves to do is done when the next one is made.
+    if (!rules_.checkpoints || !checkpointer_.behind() || checkpointer_.is_poisoned()) {
         behind_since_.reset();
         kicked_ = false;
         return false;

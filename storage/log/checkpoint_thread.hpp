@@ -30,6 +30,9 @@ public:
 
     // A checkpoint soon. Thread: any; cheap when it was asked for already.
     void kick();
+    // `after` is called at that moment, not only at its turn. Replaces what was asked before.
+    // Thread: any.
+    void wake_at(Instant when);
     // Why the last checkpoint failed; empty if it did not. Thread: any.
     [[nodiscard]] ErrorCode last_error() const;
 
@@ -44,6 +47,8 @@ private:
     std::function<void()> after_;
 
     std::atomic<bool> kicked_{false};
+    std::atomic<bool> woken_{false};
+    std::atomic<Instant> wake_at_{Instant::max()};
     std::optional<Instant> behind_since_;
     Instant not_before_{};
     std::chrono::seconds pause_{0};

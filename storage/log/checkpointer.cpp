@@ -47,26 +47,55 @@ Result<void> Checkpointer::run() {
     const Committer::Reached reached = parts_.committer.reached();
     if (reached.next_sequence == saved_sequence_.load()) return {};
     MILEPOST_TRY(write_segments());
-    if (!reached.sessions.empty()) {
-        MILEPOST_TRY(parts_.keeper.fold(reached.sessions));
-        parts_.committer.drop_sessions(reached.sessions.size());
-    }
+    MILEPOST_TRY(save_sessions(reached));
     MILEPOST_TRY(save_slot(reached.next_sequence));
     saved_sequence_ = reached.next_sequence;
-    parts_.ring.free_before(reached.next_sequence);
-    parts_.stats.ring_used_bytes.set(static_cast<std::int64_t>(parts_.ring.used_bytes()));
+    parts_.ring->free_before(reached.next_sequence);
+    parts_.stats.ring_used_bytes.set(static_cast<std::int64_t>(parts_.ring->used_bytes()));
     parts_.stats.checkpoints.add();
     return {};
 }
 
+Result<void> Checkpointer::save_sessions(const Committer::Reached& reached) {
+    if (reached.sessions.empty()) return {};
+    MILEPOST_TRY(parts_.keeper.fold(reached.sessions));
+    parts_.committer.drop_sessions(reached.sessions.size());
+    return {};
+}
+
+Result<std::unique_ptr<Ring>> Checkpointer::make_next_ring(
+    const std::filesystem::path& journal_folder
+) {
+    const std::lock_guard guard{running_};
+    const Committer::Reached reached = parts_.committer.reached();
+    MILEPOST_TRY(write_segments());
+    for (const PartitionId id : parts_.partitions.ids()) {
+        MILEPOST_CHECK(parts_.partitions[id].tail().empty());
+    }
+    MILEPOST_TRY(save_sessions(reached));
+    RingHeader header = parts_.ring->header();
+    header.ring_key = make_ring_key();
+    ++header.generation;
+    Checkpoint first = describe_now();
+    first.next_sequence = reached.next_sequence;
+    return Ring::create(parts_.files, journal_folder, header, std::move(first));
+}
+
+void Checkpointer::move_to(Ring& ring) {
+    const std::lock_guard guard{running_};
+    parts_.ring = &ring;
+    saved_sequence_ = ring.next_sequence();
+    parts_.stats.ring_used_bytes.set(static_cast<std::int64_t>(ring.used_bytes()));
+}
+
 Result<void> Checkpointer::prewrite_step() {
     const std::lock_guard guard{running_};
-    return parts_.ring.prewrite_more();
+    return parts_.ring->prewrite_more();
 }
 
 void Checkpointer::release_idle_memory() {
     const std::lock_guard guard{running_};
-    parts_.ring.release_idle_memory();
+    parts_.ring->release_idle_memory();
 }
 
 // A partition whose file fails does not keep the others from their place.
@@ -97,19 +126,24 @@ Result<void> Checkpointer::write_segments() {
 }
 
 Result<void> Checkpointer::save_slot(std::uint64_t next_sequence) {
-    Checkpoint checkpoint;
+    Checkpoint checkpoint = describe_now();
     checkpoint.first_needed_sequence = next_sequence;
+    return parts_.ring->write_slot(std::move(checkpoint));
+}
+
+Checkpoint Checkpointer::describe_now() const {
+    Checkpoint checkpoint;
     checkpoint.wall = wall_now();
     checkpoint.monotonic_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                   monotonic_now().time_since_epoch()
     )
                                   .count();
     checkpoint.partitions = describe(parts_.partitions);
-    return parts_.ring.write_slot(std::move(checkpoint));
+    return checkpoint;
 }
 
 Codec Checkpointer::codec() const {
-    const bool hurry = parts_.ring.used_bytes() > parts_.ring.capacity_bytes() / 4 * 3;
+    const bool hurry = parts_.ring->used_bytes() > parts_.ring->capacity_bytes() / 4 * 3;
     return hurry && parts_.config.codec == Codec::zstd ? Codec::lz4 : parts_.config.codec;
 }
 

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -32,7 +33,7 @@ public:
     // All outlive the checkpointer.
     struct Parts {
         FileSystem& files;
-        Ring& ring;
+        Ring* ring;  // until move_to()
         Committer& committer;
         PartitionSet& partitions;
         Keeper& keeper;
@@ -44,7 +45,7 @@ public:
         : parts_(parts)
         , merger_(parts.config.batch_bytes) {
         // Nothing to do where no frame waits.
-        if (parts.ring.used_bytes() == 0) saved_sequence_ = parts.ring.next_sequence();
+        if (parts.ring->used_bytes() == 0) saved_sequence_ = parts.ring->next_sequence();
     }
 
     // One checkpoint, here and now; nothing if nothing came since the last one. After an error
@@ -55,8 +56,17 @@ public:
     Result<void> prewrite_step();
 
     [[nodiscard]] bool is_prewritten() const {
-        return parts_.ring.prewritten_bytes() == parts_.ring.capacity_bytes();
+        return parts_.ring->prewritten_bytes() == parts_.ring->capacity_bytes();
     }
+
+    // The ring failed, and nobody commits: brings the segments and the Keeper to where the journal
+    // was, without it, and makes a ring of the next generation that goes on from there. Its name is
+    // durable then. The tails are empty; the ring that failed is as before.
+    Result<std::unique_ptr<Ring>> make_next_ring(const std::filesystem::path& journal_folder);
+    // Goes on with the ring that make_next_ring() made.
+    void move_to(Ring& ring);
+
+    [[nodiscard]] bool is_poisoned() const { return parts_.ring->poisoned(); }
 
     // Gives the memory of the ring that holds nothing back: for quiet times.
     void release_idle_memory();
@@ -68,6 +78,8 @@ public:
 
 private:
     Result<void> write_segments();
+    Result<void> save_sessions(const Committer::Reached& reached);
+    [[nodiscard]] Checkpoint describe_now() const;
     Result<void> save_slot(std::uint64_t next_sequence);
     [[nodiscard]] Codec codec() const;
 

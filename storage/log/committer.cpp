@@ -18,7 +18,7 @@ constexpr Duration::rep smoothing = 8;
 
 bool Committer::seal(CommitGroup& group) {
     MILEPOST_CHECK(!frame_ && group.needs_disk());
-    frame_ = ring_.reserve(payload_bytes(group));
+    frame_ = ring_->reserve(payload_bytes(group));
     if (!frame_) return false;
 
     parts_.clear();
@@ -53,12 +53,9 @@ Result<void> Committer::write() {
     const auto since_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(begin.time_since_epoch()).count();
     stats_.commit_pending_since_ms.set(since_ms);
-    const auto committed = ring_.commit(*frame_);
+    const auto committed = ring_->commit(*frame_);
     stats_.commit_pending_since_ms.set(0);
-    if (!committed) {
-        frame_.reset();
-        return committed.error();
-    }
+    if (!committed) return committed.error();
     note_time(monotonic_now() - begin);
     publish();
     stats_.groups.add();
@@ -66,9 +63,25 @@ Result<void> Committer::write() {
     stats_.record_bytes.add(record_bytes_);
     stats_.records_per_group.record(records_);
     stats_.journal_bytes.add(frame_bytes(frame_->writer.payload_bytes()));
-    stats_.ring_used_bytes.set(static_cast<std::int64_t>(ring_.used_bytes()));
+    stats_.ring_used_bytes.set(static_cast<std::int64_t>(ring_->used_bytes()));
     frame_.reset();
     return {};
+}
+
+void Committer::move_to(Ring& ring) {
+    MILEPOST_CHECK(ring.next_sequence() == durable_sequence());
+    if (frame_) {
+        const Bytes old = frame_->writer.payload();
+        auto frame = ring.reserve(old.size());
+        MILEPOST_CHECK(frame.has_value());  // it fits an empty ring
+        frame->writer.take_sections(frame_->writer);
+        for (Part& part : parts_) {
+            const auto at = static_cast<std::size_t>(part.entry.batch.data() - old.data());
+            part.entry.batch = frame->writer.payload().subspan(at, part.entry.batch.size());
+        }
+        frame_ = frame;
+    }
+    ring_ = &ring;
 }
 
 Committer::Reached Committer::reached() const {

@@ -25,9 +25,9 @@ namespace milepost::storage {
 // part at any time.
 class Committer {
 public:
-    // All outlive the committer.
+    // All outlive the committer, the ring until move_to().
     Committer(Ring& ring, PartitionSet& partitions, LogStats& stats)
-        : ring_(ring)
+        : ring_(&ring)
         , partitions_(partitions)
         , stats_(stats)
         , durable_sequence_(ring.next_sequence()) {}
@@ -37,8 +37,16 @@ public:
     [[nodiscard]] bool seal(CommitGroup& group);
 
     // Writes and syncs the sealed frame. When this returns well, its records are durable and seen
-    // by readers. An error is final: nothing of the group may be acknowledged.
+    // by readers. After an error nothing of the group may be acknowledged: it stays sealed, until
+    // it is written into another ring.
     Result<void> write();
+
+    // Whether a group is sealed and not durable.
+    [[nodiscard]] bool has_sealed() const { return frame_.has_value(); }
+
+    // Goes on in a ring that is empty and gives the same frame number next; a sealed group moves
+    // there as it is. The caller owns the committer at the moment. `ring` outlives the committer.
+    void move_to(Ring& ring);
 
     // The tokens of the group that was sealed last, until the next seal().
     [[nodiscard]] std::span<const AckToken> tokens() const { return tokens_; }
@@ -77,7 +85,7 @@ private:
     void note_time(Duration took);
     void publish();
 
-    Ring& ring_;
+    Ring* ring_;
     PartitionSet& partitions_;
     LogStats& stats_;
 

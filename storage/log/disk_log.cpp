@@ -103,19 +103,24 @@ Result<std::vector<PartitionId>> DiskLog::ensure_topic(
 
 void DiskLog::commit() {
     commit_asked_ = true;
-    if (!driving_ && !in_flight_ && !is_read_only_) drive();
+    if (driving_ || in_flight_ || is_read_only_) return;
+    if (renewing_) return renew_here();
+    drive();
 }
 
 // The loop is there for on_durable, which may append and ask for the next commit.
 void DiskLog::drive() {
     driving_ = true;
-    while (commit_asked_ && !group_.empty() && !sync_error_) {
+    while (commit_asked_ && !group_.empty() && !renewing_) {
         commit_asked_ = false;
         if (!group_.needs_disk()) {
             give_back_bare_tokens();
             continue;
         }
-        if (!seal_group()) break;
+        if (!seal_group()) {
+            if (ring_full_.load()) break;
+            continue;  // the ring had failed: in another one, if there is one already
+        }
         if (disk_is_slow()) {
             in_flight_ = true;
             commit_thread_->begin();
@@ -129,6 +134,11 @@ void DiskLog::drive() {
 
 bool DiskLog::seal_group() {
     const bool sealed = committer_->seal(group_);
+    if (!sealed && ring_->poisoned()) {
+        commit_asked_ = true;
+        begin_renewal(ring_->poison_error());
+        return false;
+    }
     if (sealed == ring_full_.load()) {
         ring_full_ = !sealed;
         refresh_intake();
@@ -161,15 +171,7 @@ void DiskLog::write_group() {
 }
 
 void DiskLog::group_written() {
-    if (written_) {
-        sync_error_ = written_;
-        {
-            const std::lock_guard guard{mutex_};
-            sync_reason_ = written_.message();
-        }
-        refresh_intake();
-        return;
-    }
+    if (written_) return begin_renewal(written_);
     wiring_.listener.on_durable(committer_->tokens());
     if (checkpoint_thread_ && ring_->used_bytes() > ring_->capacity_bytes() / 2) {
         checkpoint_thread_->kick();
@@ -217,6 +219,11 @@ void DiskLog::retry_after_full() {
 
 void DiskLog::after_checkpoint_step() {
     enter_noticed_gaps();
+    if (renewal_->run_if_due(monotonic_now())) {
+        post(&DiskLog::renewal_landed);
+    } else if (ring_->poisoned()) {
+        post(&DiskLog::journal_failed);
+    }
     const bool low = space_is_low();
     if (space_low_.exchange(low) != low) post(&DiskLog::refresh_intake);
     if (ring_full_.load()) post(&DiskLog::retry_after_full);
@@ -322,6 +329,7 @@ Result<void> DiskLog::close() {
     commit();
     wait_for_flight();
     checkpoint_thread_.reset();
+    end_renewal();
     Result<void> checkpointed = checkpoint_now();
     if (ring_full_.load()) {
         commit();

@@ -12,6 +12,7 @@
 #include "storage/log/log.hpp"
 #include "storage/log/partition_set.hpp"
 #include "storage/log/reader_cache.hpp"
+#include "storage/log/ring_renewal.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -119,6 +120,7 @@ private:
         bool behind_segments,
         RecoveryReport& report
     );
+    Result<void> sync_names();
     Result<void> read_journal(RecoveryReport& report);
     Result<void> tell_keeper(RecoveryReport& report);
     void settle_sizes();
@@ -136,6 +138,13 @@ private:
     void wait_for_flight();
     void post(void (DiskLog::*function)());
     void refresh_intake();
+    // disk_log_renewal.cpp: a new ring in place of one that failed.
+    void begin_renewal(ErrorCode why);
+    void renew_here();
+    void fail_intake(ErrorCode why);
+    void renewal_landed();
+    void journal_failed();
+    void end_renewal();
     void retry_after_full();
     [[nodiscard]] IntakeState work_out_intake() const;
 
@@ -157,6 +166,7 @@ private:
     std::unique_ptr<Ring> ring_;
     std::optional<Committer> committer_;
     std::optional<Checkpointer> checkpointer_;
+    std::optional<RingRenewal> renewal_;
 
     // The owner's.
     CommitGroup group_;
@@ -168,8 +178,11 @@ private:
     bool slow_disk_ = false;
     bool is_read_only_ = false;
     std::vector<AckToken> bare_tokens_;
-    ErrorCode written_;     // of the group that was written last
-    ErrorCode sync_error_;  // set once: the journal is poisoned
+    ErrorCode written_;         // of the group that was written last
+    bool renewing_ = false;     // the ring and the committer are the renewal's
+    bool group_waits_ = false;  // for the renewal
+    ErrorCode ring_error_;      // why
+    ErrorCode sync_error_;      // of the renewal that failed last: nothing is taken in
 
     std::atomic<bool> ring_full_{false};
     std::atomic<bool> space_low_{false};

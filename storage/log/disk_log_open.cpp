@@ -165,6 +165,9 @@ Result<void> DiskLog::open_journal(RecoveryReport& report) {
         case FolderDecision::go_on: break;
     }
     log_id_ = hex(ring_->header().log_id);
+    MILEPOST_TRY(sync_names());
+    // Left from a crash while a ring was replaced. The next start tries again.
+    (void)Ring::remove_older(files, journal_folder(config_), generation).has_error();
     const Replay& replayed = ring_->replayed();
     return recover(
         {.files = files,
@@ -197,7 +200,7 @@ Result<void> DiskLog::make_journal(
     if (behind_segments) report.notes.emplace_back("journal: made behind the segments");
     const RingHeader header{
         .log_id = random_number(),
-        .ring_key = random_number(),
+        .ring_key = make_ring_key(),
         .generation = generation,
         .ring_bytes = config_.ring_bytes};
     Checkpoint first;
@@ -207,6 +210,13 @@ Result<void> DiskLog::make_journal(
     if (!ring) return ring.error();
     ring_ = std::move(*ring);
     log_id_ = hex(header.log_id);
+    return sync_names();
+}
+
+// Makes the names durable that lead to the journal and to the partitions. An earlier process may
+// have made them and been killed before it synced them.
+Result<void> DiskLog::sync_names() {
+    MILEPOST_TRY(wiring_.files.sync_directory(journal_folder(config_)));
     MILEPOST_TRY(wiring_.files.sync_directory(config_.data_dir));
     // The folder itself may be new. Above a folder that somebody made for us nothing may be open to
     // us; then it is theirs to keep.
@@ -288,12 +298,25 @@ void DiskLog::start_work() {
     committer_.emplace(*ring_, partitions_, stats_);
     checkpointer_.emplace(Checkpointer::Parts{
         .files = wiring_.files,
-        .ring = *ring_,
+        .ring = ring_.get(),
         .committer = *committer_,
         .partitions = partitions_,
         .keeper = wiring_.keeper,
         .config = config_,
         .stats = stats_});
+    renewal_.emplace(RingRenewal::Parts{
+        .files = wiring_.files,
+        .journal_folder = journal_folder(config_),
+        .ring = ring_,
+        .committer = *committer_,
+        .checkpointer = *checkpointer_,
+        .stats = stats_,
+        .write_group =
+            [this] {
+                write_group();
+                return written_;
+            },
+        .pause = config_.renewal_pause});
     space_low_ = space_is_low();
     intake_ = work_out_intake();
     if (!config_.background) return;

@@ -52,7 +52,8 @@ struct LogStats {
     Counter journal_bytes;  // frames, in whole blocks
     Counter segment_bytes;
     Counter checkpoints;
-    Histogram sync_micros;  // write + sync of one frame
+    Counter ring_generations;  // rings that were made because the one before had failed
+    Histogram sync_micros;     // write + sync of one frame
     Histogram records_per_group;
     Gauge ring_used_bytes;
     Gauge log_bytes;                // segments and ring on the disk
@@ -73,6 +74,9 @@ public:
     virtual void on_durable(std::span<const AckToken> tokens) = 0;
     // intake() changed.
     virtual void on_intake(IntakeState state) = 0;
+
+    // The journal's ring failed with `why`; another one has taken its place, nothing is lost.
+    virtual void on_new_ring(const ErrorCode& why) { (void)why; }
 };
 
 // One read: whole batches, contiguous from the asked offset on, at most about the asked bytes.

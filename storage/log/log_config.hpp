@@ -33,6 +33,7 @@ struct LogConfig {
     CommitterThread committer = CommitterThread::automatic;
     std::chrono::milliseconds commit_interval_min{0};
     std::chrono::seconds checkpoint_age_max{60};
+    std::chrono::milliseconds renewal_pause{30'000};  // from a ring that failed to the next try
     bool checkpoints = true;  // false: only at close (benchmarks of the journal alone)
     bool background = true;   // false: no threads; checkpoints when asked for (tests that replay)
 };

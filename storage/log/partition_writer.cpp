@@ -50,7 +50,7 @@ Result<void> PartitionWriter::open_active(Offset from) {
     const auto last = partition_.last_segment();
     auto opened = last && !distrusted_
                       ? SegmentWriter::recover(files_, partition_.folder(), last->base, last->bytes)
-                      : SegmentWriter::create(files_, partition_.folder(), from);
+                      : create_segment(from);
     if (!opened) return opened.error();
     active_ = std::move(*opened);
     distrusted_ = false;
@@ -69,9 +69,21 @@ Result<void> PartitionWriter::leave_distrusted(Offset from) {
         (void)(*cut)->seal().has_error();
         return {};
     }
-    if (distrusted_base_ != from) return {};
+    return distrusted_base_ == from ? remove_files(from) : Result<void>{};
+}
+
+// A try that failed may have left files of this base, of which nothing was published: they would be
+// in the way for ever.
+Result<std::unique_ptr<SegmentWriter>> PartitionWriter::create_segment(Offset base) {
+    auto made = SegmentWriter::create(files_, partition_.folder(), base);
+    if (made || made.error() != boost::system::errc::file_exists) return made;
+    MILEPOST_TRY(remove_files(base));
+    return SegmentWriter::create(files_, partition_.folder(), base);
+}
+
+Result<void> PartitionWriter::remove_files(Offset base) {
     for (const auto kind : {SegmentFile::offset_index, SegmentFile::time_index, SegmentFile::log}) {
-        const auto removed = files_.remove(segment_path(partition_.folder(), from, kind));
+        const auto removed = files_.remove(segment_path(partition_.folder(), base, kind));
         if (!removed && removed.error() != boost::system::errc::no_such_file_or_directory) {
             return removed.error();
         }
@@ -99,7 +111,7 @@ Result<void> PartitionWriter::roll(Offset base) {
         return sealed.error();
     }
     publish_active();
-    auto made = SegmentWriter::create(files_, partition_.folder(), base);
+    auto made = create_segment(base);
     if (!made) return made.error();
     active_ = std::move(*made);
     return {};

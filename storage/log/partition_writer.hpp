@@ -44,6 +44,8 @@ public:
 private:
     Result<void> open_active(Offset from);
     Result<void> leave_distrusted(Offset from);
+    Result<std::unique_ptr<SegmentWriter>> create_segment(Offset base);
+    Result<void> remove_files(Offset base);
     Result<void> place(const MergedBatch& batch);
     Result<void> roll(Offset base);
     Result<void> flush_piece();

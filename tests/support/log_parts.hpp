@@ -49,7 +49,10 @@ public:
 
     void on_intake(storage::IntakeState state) override { states.push_back(state); }
 
+    void on_new_ring(const ErrorCode& why) override { new_rings.push_back(why.message()); }
+
     std::vector<std::uint16_t> acked;
+    std::vector<std::string> new_rings;  // why
     std::vector<storage::IntakeState> states;
 };
 
