@@ -62,6 +62,13 @@ void FrontDoor::on_durable(std::span<const AckToken> tokens) {
     listener_->acked(tokens);
 }
 
+void FrontDoor::on_new_ring(const ErrorCode& why) {
+    logging::warning(
+        "the journal could not be made durable ({}): it goes on in a new ring, nothing is lost",
+        why.message()
+    );
+}
+
 // A full ring comes and goes many times a second under load and is no event for people; what stays
 // closed, or fails, is.
 void FrontDoor::on_intake(storage::IntakeState state) {

@@ -42,6 +42,7 @@ public:
     // From the disk back to the sockets.
     void on_durable(std::span<const AckToken> tokens) override;
     void on_intake(storage::IntakeState state) override;
+    void on_new_ring(const ErrorCode& why) override;
 
 private:
     void commit(Instant now);

@@ -121,6 +121,11 @@ void append_log(std::string& to, const Sources& sources, Instant now) {
     count("milepost_log_journal_bytes_total", "Bytes of journal frames.", stats.journal_bytes);
     count("milepost_log_segment_bytes_total", "Bytes written to segments.", stats.segment_bytes);
     count("milepost_log_checkpoints_total", "Checkpoints.", stats.checkpoints);
+    count(
+        "milepost_log_ring_generations_total",
+        "Rings made because the journal's sync had failed.",
+        stats.ring_generations
+    );
     append_histogram(
         to,
         "milepost_log_sync_duration_seconds",

@@ -123,11 +123,60 @@ def no_ack_after_failure(folder):
         expect(not lost, f"all {load.count()} acknowledged readings are in the log")
 
 
+def who_syncs(pid, trace):
+    """The thread that syncs most while it is watched for a moment: the network's, or the committer's own."""
+    command = strace("-p", str(pid), out=trace)
+    command.remove("--seccomp-bpf")
+    watching = processes.start(command, stderr=subprocess.DEVNULL)
+    processes.wait_until(lambda: trace.exists() and len(trace.read_text().splitlines()) > 50, within_s=10,
+                         what="syncs are seen")
+    processes.stop(watching)
+    threads = [line.split()[0] for line in trace.read_text().splitlines()]
+    return max(set(threads), key=threads.count)
+
+
+def goes_on_after_one_failure(folder):
+    """One sync fails under load: the acks go on from a new ring, and everything acknowledged is there."""
+    with gateway_module.Gateway(folder / "once", routes=ROUTES) as gateway:
+        gateway.start()
+        load = mqtt.Load("load/{c}", CONNECTIONS, DEPTH)
+        load.timed = True
+        load.connect(gateway.mqtt_port)
+        stop_at = [time.monotonic() + LOAD_S + 60]
+        runner = threading.Thread(target=load.run, args=(lambda: time.monotonic() > stop_at[0],))
+        runner.start()
+        thread = who_syncs(gateway.pid(), folder / "watched")
+        trace = folder / "failed-once"
+        command = strace("-e", f"inject={','.join(SYNC_CALLS)}:error=EIO:when=1", "-p", thread, out=trace)
+        command = [word for word in command if word not in ("--seccomp-bpf", "-f")]  # this thread alone
+        failing = processes.start(command, stderr=subprocess.DEVNULL)
+        processes.wait_until(lambda: trace.exists() and "(INJECTED)" in trace.read_text(), within_s=10,
+                             what="a sync fails", every_s=0.005)
+        failed = time.monotonic()
+        stop_at[0] = failed + LOAD_S
+        runner.join()
+        processes.stop(failing)
+        injected = trace.read_text().count("(INJECTED)")
+        expect(injected == 1, f"{injected} sync failed")
+        after = sum(when > failed + LOAD_S / 2 for when in load.acked_at.values())
+        expect(after > 100, f"{after} PUBACKs in the last {LOAD_S / 2:.2f} s: acks go on")
+        processes.wait_until(lambda: gateway.ready()[0] == 200, within_s=10, what="/readyz is 200")
+        metrics = gateway.get("/metrics")[1]
+        expect("milepost_log_ring_generations_total 1\n" in metrics, "one new ring was made")
+        load.close()
+        gateway.kill()
+        gateway.verify()
+        values = {record["payload"] for record in gateway.consume()}
+        lost = [f"{c}-{n}" for c, acked in enumerate(load.acked) for n in acked if f"{c}-{n}" not in values]
+        expect(not lost, f"all {load.count()} acknowledged readings are in the log")
+
+
 def main():
     with checks.scratch() as folder:
         what_it_syncs_with(folder)
         no_ack_sooner(folder, mqtt.V311, "3.1.1")
         no_ack_sooner(folder, mqtt.V5, "5.0")
+        goes_on_after_one_failure(folder)
         no_ack_after_failure(folder)
 
 

@@ -238,6 +238,7 @@ TEST_CASE("metrics: names, labels and histograms as Prometheus reads them", "[ad
     CHECK(has_line(text, "milepost_forward_lag_records{topic=\"t\",partition=\"0\"} 1"));
     CHECK(has_line(text, "milepost_forward_oldest_unsent_seconds{topic=\"t\",partition=\"0\"} 30"));
     CHECK(has_line(text, "milepost_log_intake_open 1"));
+    CHECK(has_line(text, "milepost_log_ring_generations_total 0"));
 }
 
 TEST_CASE("pages: an unknown one is 404 with JSON", "[admin]") {
