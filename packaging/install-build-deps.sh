@@ -17,6 +17,7 @@ kafka=(default-jre-headless maven)
 tests=(
     clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 librapidcheck-dev
     mosquitto mosquitto-clients kcat strace procps iproute2
+    nbdkit nbdkit-plugin-python libnbd-bin fuse3 e2fsprogs
 )
 
 packages=("${build[@]}")

@@ -20,7 +20,12 @@ class Failed(Exception):
 
 
 def say(text):
-    print(f"{time.monotonic() - _began:7.2f}  {text}", flush=True)
+    print(f"{now_s():7.2f}  {text}", flush=True)
+
+
+def now_s():
+    """Seconds since the test began."""
+    return time.monotonic() - _began
 
 
 def expect(fact, what):
@@ -35,6 +40,12 @@ def skip(why):
     required = os.environ.get("MILEPOST_REQUIRE_KAFKA") == "1"
     print(f"{'FAILED' if required else 'skipped'}: {why}", flush=True)
     sys.exit(1 if required else EXIT_SKIPPED)
+
+
+def cannot(why):
+    """Ends the test as skipped: this machine does not allow it (no root, no loop devices), whatever is required."""
+    print(f"skipped: {why}", flush=True)
+    sys.exit(EXIT_SKIPPED)
 
 
 def program(name):
