@@ -11,6 +11,7 @@
 #include "gateway/upstream/rdkafka_producer.hpp"
 #include "gateway/version.hpp"
 #include "gateway/wiring.hpp"
+#include "storage/base/this_thread.hpp"
 #include "storage/fs/posix_file_system.hpp"
 #include "storage/log/log.hpp"
 #include "storage/meta/errc.hpp"
@@ -92,6 +93,8 @@ public:
             admin_->port()
         );
         if (notify_) notify_->ready();
+        // After the other threads have begun: they would inherit it.
+        this_thread::step_forward();
         io_.run();
         return stop();
     }

@@ -1,12 +1,9 @@
 #include "storage/log/checkpoint_thread.hpp"
 
-#include <sched.h>
+#include "storage/base/this_thread.hpp"
 
 #include <algorithm>
 #include <utility>
-
-#include <sys/resource.h>
-#include <unistd.h>
 
 namespace milepost::storage {
 
@@ -14,14 +11,6 @@ namespace {
 
 constexpr std::chrono::seconds tick{5};
 constexpr std::chrono::seconds pause_max{30};
-constexpr int niceness = 10;
-
-// Compressing must not take the core from the thread that acknowledges.
-void lower_priority() {
-    const sched_param none{};
-    (void)::sched_setscheduler(0, SCHED_BATCH, &none);
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
-}
 
 }  // namespace
 
@@ -56,7 +45,8 @@ ErrorCode CheckpointThread::last_error() const {
 }
 
 void CheckpointThread::run(const std::stop_token& stop) {
-    lower_priority();
+    // Compressing must not take the core from the thread that acknowledges.
+    this_thread::step_back();
     while (!stop.stop_requested()) {
         prewrite(stop);
         if (due(monotonic_now())) checkpoint();

@@ -23,6 +23,11 @@ std::size_t writers_that_stay_open() {
     return std::clamp(files / 4 / files_per_writer, open_writers_min, open_writers_max);
 }
 
+std::int64_t monotonic_ms() {
+    const auto since_epoch = monotonic_now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count();
+}
+
 }  // namespace
 
 std::vector<CheckpointPartition> describe(const PartitionSet& partitions) {
@@ -43,6 +48,13 @@ std::vector<CheckpointPartition> describe(const PartitionSet& partitions) {
 
 Result<void> Checkpointer::run() {
     const std::lock_guard guard{running_};
+    parts_.stats.checkpoint_since_ms.set(monotonic_ms());
+    auto done = bring_level();
+    parts_.stats.checkpoint_since_ms.set(0);
+    return done;
+}
+
+Result<void> Checkpointer::bring_level() {
     // First what is reached, then the tails: they hold at least what is below it.
     const Committer::Reached reached = parts_.committer.reached();
     if (reached.next_sequence == saved_sequence_.load()) return {};
@@ -134,10 +146,7 @@ Result<void> Checkpointer::save_slot(std::uint64_t next_sequence) {
 Checkpoint Checkpointer::describe_now() const {
     Checkpoint checkpoint;
     checkpoint.wall = wall_now();
-    checkpoint.monotonic_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                  monotonic_now().time_since_epoch()
-    )
-                                  .count();
+    checkpoint.monotonic_ms = monotonic_ms();
     checkpoint.partitions = describe(parts_.partitions);
     return checkpoint;
 }

@@ -77,6 +77,7 @@ public:
     }
 
 private:
+    Result<void> bring_level();
     Result<void> write_segments();
     Result<void> save_sessions(const Committer::Reached& reached);
     [[nodiscard]] Checkpoint describe_now() const;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "storage/base/this_thread.hpp"
+
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -38,6 +40,7 @@ public:
 
 private:
     void run(const std::stop_token& stop) {
+        this_thread::step_forward();
         std::unique_lock lock{mutex_};
         while (wake_.wait(lock, stop, [this] { return busy_; })) {
             lock.unlock();

@@ -59,6 +59,7 @@ struct LogStats {
     Gauge log_bytes;                // segments and ring on the disk
     Gauge commit_pending_since_ms;  // monotonic ms since which a commit waits for the disk; 0: none
                                     // does
+    Gauge checkpoint_since_ms;      // monotonic ms since which a checkpoint runs; 0: none does
 };
 
 // What happened to groups; called by the thread that owns the open group (see Log::open).

@@ -1,313 +1,61 @@
-// What the log costs beside a bare loop that writes and syncs, in one process and in turns, so that
-// both see the same disk: log_bench [--dir D] [--seconds S] [--rounds R] [--partitions P] [--value
-// B] One line a size of group: acks/s of the bare loop, of the journal alone, of the whole log with
-// checkpoints, and their ratios (medians over the rounds).
-#include "storage/format/crc32c.hpp"
+// What the log costs, in one process and in turns, so that all see the same disk and the same
+// noise: log_bench MODE [--dir D] [--seconds S] [--rounds R] [--group G] [--partitions P] [--value
+// B]
+//
+//   groups      acks/s of a bare write-and-sync loop, of the journal alone, of the log with
+//   checkpoints partitions  the log over 64 and 256 partitions beside one backlog     the log with
+//   10,000,000 records in it beside an empty one device      bytes that the device was told to
+//   write a byte of payload (give it a device of its own) tail        a commit's p99 while a
+//   checkpoint runs, beside one without checkpoints reader      a commit's p99 while somebody reads
+//   the history in D/log at full speed recovery    how long opening takes with a full ring fill
+//   makes D/log: --bytes of segments, and a ring of which --ring (a share) waits
+//
+// Lines `figure NAME VALUE` are for tests/bench/log.py, the others for people.
+#include "storage/base/this_thread.hpp"
 #include "storage/fs/posix_file_system.hpp"
-#include "storage/log/disk_log.hpp"
+#include "tests/bench/log_rig.hpp"
 
-#include <algorithm>
-#include <chrono>
-#include <condition_variable>
+#include <atomic>
 #include <cstdio>
-#include <cstdlib>
-#include <deque>
-#include <fstream>
-#include <memory>
-#include <mutex>
-#include <numeric>
-#include <stdexcept>
-#include <string>
-#include <vector>
+#include <map>
+#include <string_view>
+#include <thread>
 
 #include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace {
 
 using namespace milepost;
+using namespace milepost::bench;
 using namespace milepost::storage;
-using Clock = std::chrono::steady_clock;
 
 struct Options {
+    std::string mode = "groups";
     std::filesystem::path dir = "log_bench.data";
     double seconds = 0.5;
     int rounds = 5;
     int partitions = 1;
     std::size_t value_bytes = 200;
     std::vector<int> groups{1, 10, 100, 1000};
-    bool journal_only = false;
-    bool recovery = false;
+    std::uint64_t bytes = gib;
+    double ring = 0.5;
 };
 
 struct Figures {
     double acks_per_second = 0;
     double cpu_micros_per_ack = 0;
     double device_bytes_per_byte = 0;
-    std::vector<double> commit_micros;
+    std::vector<double> commit_micros;  // rising
 };
 
-template <class T>
-T must(Result<T> result) {
-    if (!result) throw std::runtime_error{result.error().message()};
-    if constexpr (!std::is_void_v<T>) return std::move(*result);
+void figure(const std::string& name, double value) {
+    std::printf("figure %s %.4f\n", name.c_str(), value);
+    std::fflush(stdout);
 }
 
-double cpu_seconds() {
-    ::rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const ::timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-// The device's own counter; of everybody on it.
-double device_bytes(const std::filesystem::path& dir) {
-    struct ::stat facts {};
-
-    if (::stat(dir.c_str(), &facts) != 0) return 0;
-    std::ifstream file{
-        "/sys/dev/block/" + std::to_string(major(facts.st_dev)) + ":" +
-        std::to_string(minor(facts.st_dev)) + "/stat"};
-    double field = 0;
-    for (int i = 0; i < 7 && file >> field; ++i) {
-    }
-    return field * 512;
-}
-
-std::string value_of(std::size_t bytes, int number) {
-    std::string value = R"({"v":1,"vehicle":"V0001","seq":)" + std::to_string(number) +
-                        R"(,"ts":1795393770318,"signals":{"Vehicle.Speed":)" +
-                        std::to_string(number % 977) +
-                        R"(.25,"Vehicle.CurrentLocation.Latitude":48.)" +
-                        std::to_string(number * 7919 % 100000) + "}";
-    value.resize(bytes, ' ');
-    return value;
-}
-
-// One kind of work; step() commits one group of `group` records.
-class Subject {
-public:
-    virtual ~Subject() = default;
-    virtual void step(int group) = 0;
-
-    virtual void settle() {}
-};
-
-class BareLoop final : public Subject {
-public:
-    explicit BareLoop(const Options& options)
-        : value_(value_of(options.value_bytes, 1)) {
-        fd_ = ::open((options.dir / "bare").c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0644);
-        if (fd_ < 0) throw std::runtime_error{"open"};
-        const std::vector<char> zeros(1 << 20);
-        for (std::size_t at = 0; at < file_bytes; at += zeros.size()) {
-            if (::pwrite(fd_, zeros.data(), zeros.size(), static_cast<off_t>(at)) < 0) {
-                throw std::runtime_error{"pwrite"};
-            }
-        }
-        ::fsync(fd_);
-    }
-
-    ~BareLoop() override { ::close(fd_); }
-
-    BareLoop(const BareLoop&) = delete;
-    BareLoop& operator=(const BareLoop&) = delete;
-
-    void step(int group) override {
-        batch_.resize(61);
-        for (int i = 0; i < group; ++i) {
-            append_bytes(batch_, as_bytes("12345678key-of-12-by"));
-            append_bytes(batch_, as_bytes(value_));
-        }
-        store_big(batch_.data() + 17, crc32c(Bytes{batch_}.subspan(21)));
-        if (at_ + batch_.size() > file_bytes) at_ = 0;
-        if (::pwrite(fd_, batch_.data(), batch_.size(), static_cast<off_t>(at_)) < 0) {
-            throw std::runtime_error{"pwrite"};
-        }
-        at_ += batch_.size();
-        if (::fdatasync(fd_) != 0) throw std::runtime_error{"fdatasync"};
-    }
-
-private:
-    static constexpr std::size_t file_bytes = 64U << 20U;
-
-    std::string value_;
-    int fd_ = -1;
-    std::size_t at_ = 0;
-    Buffer batch_;
-};
-
-// A wiring for the log that counts acks, with a queue for what other threads post.
-class Wired : public GroupListener, public Keeper {
-public:
-    void on_durable(std::span<const AckToken> tokens) override { acked_ += tokens.size(); }
-
-    void on_intake(IntakeState state) override { (void)state; }
-
-    Result<void> fold(std::span<const SessionDelta> deltas) override {
-        (void)deltas;
-        return {};
-    }
-
-    Result<void> record(const Gap& gap) override {
-        (void)gap;
-        return {};
-    }
-
-protected:
-    std::uint64_t acked_ = 0;
-};
-
-// Group, committer and ring without a checkpointer: what was durable is let go without a segment.
-class JournalAlone final : public Subject, public Wired {
-public:
-    JournalAlone(FileSystem& files, const Options& options)
-        : readers_(files)
-        , group_(
-              GroupLimits{.group_bytes = 4 * mib, .record_bytes = mib, .part_overhead_bytes = 300}
-          ) {
-        const auto folder = options.dir / "alone";
-        must(files.make_directory(folder));
-        ring_ = must(Ring::create(
-            files,
-            folder,
-            RingHeader{.log_id = 1, .ring_key = 2, .ring_bytes = 64 * mib},
-            Checkpoint{}
-        ));
-        while (ring_->prewritten_bytes() < ring_->capacity_bytes())
-            must(ring_->prewrite_more());
-        for (int i = 0; i < options.partitions; ++i) {
-            partitions_.add(std::make_unique<Partition>(
-                readers_,
-                TopicPartition{.topic = "vehicle.telemetry", .partition = i},
-                folder
-            ));
-        }
-        group_.make_room(partitions_.size());
-        committer_.emplace(*ring_, partitions_, stats_);
-        for (int i = 0; i < 1000; ++i)
-            values_.push_back(value_of(options.value_bytes, i));
-    }
-
-    void step(int group) override {
-        for (int i = 0; i < group; ++i) {
-            const PartitionId id{static_cast<std::uint32_t>(next_++ % partitions_.size())};
-            Partition& partition = partitions_[id];
-            const auto& value = values_[next_ % values_.size()];
-            const auto given = must(group_.add(id, partition.appended(), view(value), AckToken{}));
-            partition.set_appended(given + 1);
-        }
-        while (!committer_->seal(group_))
-            free_ring();
-        must(committer_->write());
-        on_durable(committer_->tokens());
-        if (ring_->used_bytes() > ring_->capacity_bytes() / 2) free_ring();
-    }
-
-    static RecordView view(const std::string& value) {
-        return {
-            .timestamp = Timestamp{1'795'393'770'318},
-            .key = as_bytes("vehicle-0001"),
-            .value = as_bytes(value),
-            .headers = {}};
-    }
-
-private:
-    void free_ring() {
-        for (const PartitionId id : partitions_.ids()) {
-            Partition& partition = partitions_[id];
-            const Offset durable = partition.positions().durable;
-            partition.publish_segments({{.base = Offset{0}, .next = durable, .bytes = 0}});
-        }
-        const auto reached = committer_->reached();
-        Checkpoint checkpoint;
-        checkpoint.first_needed_sequence = reached.next_sequence;
-        must(ring_->write_slot(checkpoint));
-        ring_->free_before(reached.next_sequence);
-    }
-
-    ReaderCache readers_;
-    CommitGroup group_;
-    LogStats stats_;
-    PartitionSet partitions_;
-    std::unique_ptr<Ring> ring_;
-    std::optional<Committer> committer_;
-    std::vector<std::string> values_;
-    std::size_t next_ = 0;
-};
-
-class WholeLog final : public Subject, public Wired {
-public:
-    WholeLog(FileSystem& files, const Options& options) {
-        LogConfig config;
-        config.data_dir = options.dir / "log";
-        RecoveryReport report;
-        log_ = must(DiskLog::open_for_writing(
-            config,
-            {.files = files,
-             .keeper = *this,
-             .listener = *this,
-             .post =
-                 [this](std::function<void()> function) {
-                     const std::lock_guard guard{mutex_};
-                     posts_.push_back(std::move(function));
-                     wake_.notify_all();
-                 }},
-            report
-        ));
-        ids_ = must(log_->ensure_topic("vehicle.telemetry", options.partitions));
-        for (int i = 0; i < 1000; ++i)
-            values_.push_back(value_of(options.value_bytes, i));
-    }
-
-    ~WholeLog() override { (void)log_->close().has_error(); }
-
-    WholeLog(const WholeLog&) = delete;
-    WholeLog& operator=(const WholeLog&) = delete;
-
-    void step(int group) override {
-        for (int i = 0; i < group; ++i) {
-            const auto& value = values_[next_ % values_.size()];
-            const PartitionId id = ids_[next_++ % ids_.size()];
-            while (!log_->append(id, JournalAlone::view(value), AckToken{}))
-                run_one_post();
-        }
-        sent_ += static_cast<std::uint64_t>(group);
-        log_->commit();
-        while (acked_ < sent_)
-            run_one_post();
-    }
-
-    // Nothing of this is left to do when the others have their turn.
-    void settle() override { must(log_->checkpoint_now()); }
-
-    [[nodiscard]] const LogStats& stats() const { return log_->stats(); }
-
-private:
-    void run_one_post() {
-        std::unique_lock lock{mutex_};
-        wake_.wait(lock, [this] { return !posts_.empty(); });
-        auto function = std::move(posts_.front());
-        posts_.pop_front();
-        lock.unlock();
-        function();
-    }
-
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<std::function<void()>> posts_;
-    std::unique_ptr<DiskLog> log_;
-    std::vector<PartitionId> ids_;
-    std::vector<std::string> values_;
-    std::size_t next_ = 0;
-    std::uint64_t sent_ = 0;
-};
-
+// Runs the subject for a while.
 Figures measure(Subject& subject, int group, const Options& options) {
     Figures figures;
     const double cpu = cpu_seconds();
@@ -335,28 +83,21 @@ Figures measure(Subject& subject, int group, const Options& options) {
     return figures;
 }
 
-double median(std::vector<double> values) {
-    if (values.empty()) return 0;
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
 struct Column {
     std::vector<double> rate, cpu, device, p50, p99, ratio;
 
-    void add(const Figures& figures, double bare_rate) {
-        const auto& micros = figures.commit_micros;
+    void add(Figures figures, double base_rate) {
         rate.push_back(figures.acks_per_second);
         cpu.push_back(figures.cpu_micros_per_ack);
         device.push_back(figures.device_bytes_per_byte);
-        p50.push_back(micros[micros.size() / 2]);
-        p99.push_back(micros[micros.size() * 99 / 100]);
-        ratio.push_back(figures.acks_per_second / bare_rate);
+        p50.push_back(quantile(figures.commit_micros, 0.5));
+        p99.push_back(quantile(figures.commit_micros, 0.99));
+        ratio.push_back(figures.acks_per_second / base_rate);
     }
 
     void print(const char* what) const {
         std::printf(
-            "  %-8s %10.0f acks/s  ratio %.2f  %6.2f us CPU/ack  p50 %7.0f p99 %7.0f us  "
+            "  %-10s %10.0f acks/s  ratio %.2f  %6.2f us CPU/ack  p50 %7.0f p99 %7.0f us  "
             "device/byte %.2f\n",
             what,
             median(rate),
@@ -369,14 +110,43 @@ struct Column {
     }
 };
 
-void run(const Options& options) {
-    std::filesystem::remove_all(options.dir);
-    std::filesystem::create_directories(options.dir);
+// What is measured is kept on the disk only as long as it is needed.
+class Folder {
+public:
+    explicit Folder(std::filesystem::path path)
+        : path_(std::move(path)) {
+        std::filesystem::remove_all(path_);
+        std::filesystem::create_directories(path_);
+    }
+
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+
+    ~Folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+
+    [[nodiscard]] std::filesystem::path operator/(const std::string& name) const {
+        return path_ / name;
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+void run_groups(const Options& options) {
+    const Folder folder{options.dir};
     PosixFileSystem files;
-    BareLoop bare{options};
-    JournalAlone alone{files, options};
-    std::unique_ptr<WholeLog> whole;
-    if (!options.journal_only) whole = std::make_unique<WholeLog>(files, options);
+    BareLoop bare{folder / "bare", options.value_bytes};
+    JournalAlone alone{
+        files,
+        folder / "alone",
+        {.partitions = options.partitions, .value_bytes = options.value_bytes}};
+    WholeLog whole{
+        files,
+        folder / "log",
+        {.partitions = options.partitions, .value_bytes = options.value_bytes}};
     for (const int group : options.groups) {
         Column of_bare;
         Column of_alone;
@@ -385,64 +155,332 @@ void run(const Options& options) {
             const Figures base = measure(bare, group, options);
             of_bare.add(base, base.acks_per_second);
             of_alone.add(measure(alone, group, options), base.acks_per_second);
-            if (whole) of_whole.add(measure(*whole, group, options), base.acks_per_second);
+            of_whole.add(measure(whole, group, options), base.acks_per_second);
         }
         std::printf("group %d, partitions %d\n", group, options.partitions);
         of_bare.print("bare");
         of_alone.print("journal");
-        if (whole) of_whole.print("log");
-        std::fflush(stdout);
+        of_whole.print("log");
+        figure("journal/" + std::to_string(group), median(of_alone.ratio));
+        figure("log/" + std::to_string(group), median(of_whole.ratio));
     }
-    whole.reset();
-    std::filesystem::remove_all(options.dir);
 }
 
-// How long a start takes after a kill with a full ring.
-void time_recovery(const Options& options) {
-    std::filesystem::remove_all(options.dir);
-    std::filesystem::create_directories(options.dir);
+void run_partitions(const Options& options) {
+    const Folder folder{options.dir};
     PosixFileSystem files;
-    Wired wired;
-    LogConfig config;
-    config.data_dir = options.dir / "log";
-    config.background = false;
-    RecoveryReport report;
-    const auto open = [&] {
-        report = {};
-        return must(DiskLog::open_for_writing(
-            config,
-            {.files = files, .keeper = wired, .listener = wired, .post = {}},
-            report
+    constexpr int group = 1000;
+    const std::vector<int> counts{1, 64, 256};
+    std::vector<std::unique_ptr<Subject>> alone;
+    std::vector<std::unique_ptr<Subject>> whole;
+    for (const int count : counts) {
+        const auto name = std::to_string(count);
+        alone.push_back(std::make_unique<JournalAlone>(
+            files,
+            folder / ("alone-" + name),
+            JournalAlone::Shape{.partitions = count, .value_bytes = options.value_bytes}
         ));
-    };
-    auto log = open();
-    const auto ids = must(log->ensure_topic("vehicle.telemetry", options.partitions));
-    const std::string value = value_of(options.value_bytes, 1);
-    std::size_t next = 0;
-    while (log->intake() == IntakeState::open) {
-        for (int i = 0; i < options.groups.front(); ++i) {
-            if (!log->append(ids[next++ % ids.size()], JournalAlone::view(value), {})) break;
+        whole.push_back(std::make_unique<WholeLog>(
+            files,
+            folder / ("log-" + name),
+            WholeLog::Shape{.partitions = count, .value_bytes = options.value_bytes}
+        ));
+    }
+    for (const auto& [what, subjects] : {std::pair{"journal", &alone}, std::pair{"log", &whole}}) {
+        std::vector<Column> columns(counts.size());
+        for (int round = 0; round < options.rounds; ++round) {
+            double base = 0;
+            for (std::size_t i = 0; i < counts.size(); ++i) {
+                const Figures figures = measure(*(*subjects)[i], group, options);
+                if (i == 0) base = figures.acks_per_second;
+                columns[i].add(figures, base);
+            }
         }
-        log->commit();
+        std::printf("%s, groups of %d, partitions 1, 64, 256\n", what, group);
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            columns[i].print(std::to_string(counts[i]).c_str());
+            if (i == 0) continue;
+            const std::string prefix = std::string{"partitions-"} + what + "/";
+            figure(prefix + std::to_string(counts[i]), median(columns[i].ratio));
+        }
     }
-    log.reset();
+}
+
+// For a disk so slow that the commits themselves are what one counts.
+void run_commits(const Options& options) {
+    const Folder folder{options.dir};
+    PosixFileSystem files;
+    const int group = options.groups.front();
+    BareLoop bare{folder / "bare", options.value_bytes};
+    WholeLog whole{
+        files,
+        folder / "log",
+        {.partitions = options.partitions, .value_bytes = options.value_bytes}};
+    std::vector<double> of_bare;
+    std::vector<double> of_log;
     for (int round = 0; round < options.rounds; ++round) {
-        log = open();
-        std::printf(
-            "open: %.1f ms, %lu frames, %lu records\n",
-            std::chrono::duration<double, std::milli>{report.took}.count(),
-            report.frames,
-            report.records_from_journal
-        );
-        log.reset();
+        of_bare.push_back(measure(bare, group, options).acks_per_second / group);
+        of_log.push_back(measure(whole, group, options).acks_per_second / group);
     }
-    std::filesystem::remove_all(options.dir);
+    figure("commits/bare", median(of_bare));
+    figure("commits/log", median(of_log));
+}
+
+void run_backlog(const Options& options) {
+    const Folder folder{options.dir};
+    PosixFileSystem files;
+    constexpr int group = 100;
+    constexpr int fill_group = 5000;
+    constexpr std::uint64_t waiting = 10'000'000;
+    const WholeLog::Shape shape{.partitions = 4, .value_bytes = options.value_bytes};
+    WholeLog full{files, folder / "full", shape};
+    for (std::uint64_t sent = 0; sent < waiting; sent += fill_group)
+        full.step(fill_group);
+    full.settle();
+    Column of_empty;
+    Column of_full;
+    for (int round = 0; round < options.rounds; ++round) {
+        // Empty again in each round.
+        const Folder empty_folder{folder / "empty"};
+        WholeLog empty{files, empty_folder / "log", shape};
+        const Figures base = measure(empty, group, options);
+        of_empty.add(base, base.acks_per_second);
+        of_full.add(measure(full, group, options), base.acks_per_second);
+    }
+    std::printf("groups of %d, nothing and %lu records waiting\n", group, waiting);
+    of_empty.print("empty");
+    of_full.print("waiting");
+    figure("backlog", median(of_full.ratio));
+}
+
+void run_device(const Options& options) {
+    struct Case {
+        std::string name;
+        int partitions;
+        int group;
+        bool journal_alone;
+    };
+
+    PosixFileSystem files;
+    for (const Case& each : {
+             Case{"one a commit", 1, 1, false},
+             Case{"P=16,G=10", 16, 10, false},
+             Case{"P=64,G=1000", 64, 1000, false},
+             Case{"journal alone,G=100", 1, 100, true},
+             Case{"journal alone,G=1000", 1, 1000, true},
+         }) {
+        const Folder folder{options.dir};
+        std::unique_ptr<Subject> subject;
+        if (each.journal_alone) {
+            subject = std::make_unique<JournalAlone>(
+                files,
+                folder / "alone",
+                JournalAlone::Shape{each.partitions, options.value_bytes}
+            );
+        } else {
+            subject = std::make_unique<WholeLog>(
+                files,
+                folder / "log",
+                WholeLog::Shape{each.partitions, options.value_bytes}
+            );
+        }
+        // The ring is made first, by the checkpointer's thread.
+        (void)measure(*subject, each.group, options);
+        const Figures figures = measure(*subject, each.group, options);
+        std::printf(
+            "%s: %.2f bytes a byte of payload\n",
+            each.name.c_str(),
+            figures.device_bytes_per_byte
+        );
+        std::string name = "device/" + each.name;
+        std::replace(name.begin(), name.end(), ' ', '_');
+        figure(name, figures.device_bytes_per_byte);
+    }
+}
+
+// What a commit took, over `seconds`, as fast as they go. With checkpoints, only while one runs;
+// what starts one is written in between.
+std::vector<double> commit_times(WholeLog& log, int group, double seconds, bool in_checkpoints) {
+    constexpr int fill_group = 2000;
+    const auto runs = [&] {
+        return log.log().stats().checkpoint_since_ms.value() != 0;
+    };
+    std::vector<double> micros;
+    double measured = 0;
+    while (measured < seconds * 1e6) {
+        if (in_checkpoints && !runs()) {
+            log.step(fill_group);
+            continue;
+        }
+        const auto begin = Clock::now();
+        log.step(group);
+        micros.push_back(std::chrono::duration<double, std::micro>{Clock::now() - begin}.count());
+        measured += micros.back();
+        // Its ring must not come near its end: then it waits.
+        const bool is_filling = log.log().stats().ring_used_bytes.value() > 40 * std::int64_t{mib};
+        if (!in_checkpoints && is_filling) log.settle();
+    }
+    return micros;
+}
+
+void run_tail(const Options& options) {
+    const Folder folder{options.dir};
+    PosixFileSystem files;
+    const auto shape = [&](bool checkpoints) {
+        return WholeLog::Shape{options.partitions, options.value_bytes, checkpoints};
+    };
+    WholeLog quiet{files, folder / "quiet", shape(false)};
+    WholeLog busy{files, folder / "busy", shape(true)};
+    for (const int group : options.groups) {
+        std::map<std::string, std::vector<double>> found;
+        std::size_t counted = 0;
+        for (int round = 0; round < options.rounds; ++round) {
+            auto without = commit_times(quiet, group, options.seconds, false);
+            auto during = commit_times(busy, group, options.seconds, true);
+            counted += during.size();
+            for (const auto& [name, share] : {std::pair{"p50", 0.5}, std::pair{"p99", 0.99}}) {
+                found[std::string{name} + " without"].push_back(quantile(without, share));
+                found[std::string{name} + " during"].push_back(quantile(during, share));
+                found[name].push_back(quantile(during, share) / quantile(without, share));
+            }
+        }
+        std::printf(
+            "groups of %d, without checkpoints and during one (%zu commits)\n",
+            group,
+            counted
+        );
+        for (const auto& [name, values] : found)
+            std::printf("  %-12s %8.2f\n", name.c_str(), median(values));
+        figure("tail50/" + std::to_string(group), median(found["p50"]));
+        figure("tail99/" + std::to_string(group), median(found["p99"]));
+    }
+}
+
+// How many bytes of a file the page cache holds.
+std::uint64_t cached_bytes(const std::filesystem::path& file) {
+    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    const std::size_t bytes = std::filesystem::file_size(file);
+    std::uint64_t cached = 0;
+    if (bytes > 0) {
+        void* at = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
+        std::vector<unsigned char> pages((bytes + 4095) / 4096);
+        if (at != MAP_FAILED && ::mincore(at, bytes, pages.data()) == 0) {
+            for (const unsigned char page : pages)
+                cached += (page & 1U) * 4096U;
+        }
+        if (at != MAP_FAILED) ::munmap(at, bytes);
+    }
+    ::close(fd);
+    return cached;
+}
+
+std::uint64_t cached_segments(const std::filesystem::path& folder) {
+    std::uint64_t cached = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{folder}) {
+        if (entry.path().extension() == ".log") cached += cached_bytes(entry.path());
+    }
+    return cached;
+}
+
+// Reads whole partitions from their start, one after the other, while `go_on`; counts bytes.
+void read_history(
+    WholeLog& whole,
+    const std::atomic<bool>& go_on,
+    std::atomic<std::uint64_t>& read
+) {
+    Buffer buffer;
+    std::map<PartitionId, Offset> next;
+    while (go_on) {
+        for (const PartitionId id : whole.partitions()) {
+            const auto got = must(whole.log().read(id, next[id], mib, buffer));
+            next[id] = got.next;
+            if (got.batches.empty()) next[id] = Offset{0};
+            read += got.batches.size();
+            if (!go_on) return;
+        }
+    }
+}
+
+void run_reader(const Options& options) {
+    PosixFileSystem files;
+    WholeLog whole{
+        files,
+        options.dir / "log",
+        {.partitions = 4, .value_bytes = options.value_bytes}};
+    constexpr int group = 100;
+    const std::uint64_t cached_before = cached_segments(options.dir / "log");
+    std::atomic<std::uint64_t> read{0};
+    Column of_alone;
+    Column of_beside;
+    std::vector<double> ratio;
+    double read_seconds = 0;
+    for (int round = 0; round < options.rounds; ++round) {
+        Figures base = measure(whole, group, options);
+        std::atomic<bool> go_on{true};
+        const auto begin = Clock::now();
+        std::jthread reader{[&] {
+            read_history(whole, go_on, read);
+        }};
+        Figures beside = measure(whole, group, options);
+        go_on = false;
+        reader.join();
+        read_seconds += std::chrono::duration<double>{Clock::now() - begin}.count();
+        ratio.push_back(quantile(beside.commit_micros, 0.99) / quantile(base.commit_micros, 0.99));
+        of_alone.add(base, base.acks_per_second);
+        of_beside.add(beside, base.acks_per_second);
+    }
+    const std::uint64_t cached = cached_segments(options.dir / "log");
+    std::printf(
+        "groups of %d, alone and beside a reader of history (%.0f MB/s)\n",
+        group,
+        static_cast<double>(read) / 1e6 / read_seconds
+    );
+    of_alone.print("alone");
+    of_beside.print("reader");
+    figure("reader/p99", median(ratio));
+    const auto grown = cached > cached_before ? cached - cached_before : 0;
+    figure("reader/cached_per_read", static_cast<double>(grown) / static_cast<double>(read));
+}
+
+// Until that share of the ring waits, and gone as by SIGKILL.
+[[noreturn]] void leave_with_ring(WholeLog& whole, double share) {
+    const auto& log = whole.log();
+    const auto wanted = static_cast<std::int64_t>(
+        share * static_cast<double>(log.config().ring_bytes)
+    );
+    constexpr int group = 100;
+    while (log.stats().ring_used_bytes.value() < wanted && log.intake() == IntakeState::open)
+        whole.step(group);
+    std::fflush(stdout);
+    ::_exit(0);
+}
+
+void run_fill(const Options& options) {
+    PosixFileSystem files;
+    std::filesystem::create_directories(options.dir);
+    fill_segments(files, options.dir / "log", options.bytes, 4);
+    {
+        // Takes the segments over, and writes its slot.
+        WholeLog first{
+            files,
+            options.dir / "log",
+            {.partitions = 4, .value_bytes = options.value_bytes}};
+        first.step(1);
+        first.settle();
+    }
+    WholeLog whole{
+        files,
+        options.dir / "log",
+        {.partitions = 4, .value_bytes = options.value_bytes, .checkpoints = false}};
+    leave_with_ring(whole, options.ring);
 }
 
 Options parse(int argc, char** argv) {
     Options options;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const std::string key = argv[i];
+    if (argc > 1) options.mode = argv[1];
+    for (int i = 2; i + 1 < argc; i += 2) {
+        const std::string_view key = argv[i];
         const std::string value = argv[i + 1];
         if (key == "--dir") options.dir = value;
         if (key == "--seconds") options.seconds = std::stod(value);
@@ -450,8 +488,8 @@ Options parse(int argc, char** argv) {
         if (key == "--partitions") options.partitions = std::stoi(value);
         if (key == "--value") options.value_bytes = std::stoul(value);
         if (key == "--group") options.groups = {std::stoi(value)};
-        if (key == "--recovery") options.recovery = value == "1";
-        if (key == "--journal-only") options.journal_only = value == "1";
+        if (key == "--bytes") options.bytes = std::stoull(value);
+        if (key == "--ring") options.ring = std::stod(value);
     }
     return options;
 }
@@ -459,9 +497,26 @@ Options parse(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    const std::map<std::string_view, void (*)(const Options&)> modes{
+        {"groups", run_groups},
+        {"partitions", run_partitions},
+        {"backlog", run_backlog},
+        {"commits", run_commits},
+        {"device", run_device},
+        {"tail", run_tail},
+        {"reader", run_reader},
+        {"fill", run_fill},
+    };
     try {
         const Options options = parse(argc, argv);
-        options.recovery ? time_recovery(options) : run(options);
+        const auto mode = modes.find(options.mode);
+        if (mode == modes.end()) {
+            std::fprintf(stderr, "log_bench: no mode %s\n", options.mode.c_str());
+            return 64;
+        }
+        // As the gateway's network thread; the checkpointer's steps back by itself.
+        this_thread::step_forward();
+        mode->second(options);
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "log_bench: %s\n", error.what());

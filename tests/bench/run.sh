@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
-# Builds the benchmarks (release preset) and measures durable ingest beside a bare loop in the same
-# run. tests/bench/run.sh [--rounds N] [--seconds S] [--smoke]
+# Builds the benchmarks (release preset) and measures, each beside a bare loop in the same run:
+#   tests/bench/run.sh [--rounds N] [--seconds S] [--smoke]   durable ingest over MQTT
+#   tests/bench/run.sh --log [--only PART,…]                  the log alone: one table of goals and figures
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packaging/install-build-deps.sh
 cmake --preset release > /dev/null
+if [ "${1:-}" = --log ]; then
+    shift
+    cmake --build --preset release --target milepostd milepost mqtt_load log_bench
+    exec python3 tests/bench/log.py --bin build/release/bin "$@"
+fi
 cmake --build --preset release --target milepostd mqtt_load bare_loop
 exec python3 tests/bench/ingest.py --bin build/release/bin "$@"

@@ -28,6 +28,7 @@ from support.checks import expect, say
 
 DISK_BYTES = 32 << 20
 SECTOR = 512
+PROGRESS_FROM = 500  # cut points: then it says how far it is
 ENTRY = struct.Struct("<cQI")  # support/block_recorder.py
 
 Operation = collections.namedtuple("Operation", "kind at bytes end")  # `end`: of the recorder's file
@@ -181,8 +182,12 @@ def cut_all(folder, chosen, control):
         cuts = cuts[::max(1, len(cuts) // chosen.cuts)]
     began = checks.now_s()
     with concurrent.futures.ProcessPoolExecutor(chosen.jobs) as pool:
-        work = [pool.submit(check_all, operations, said, share, chosen) for share in shares(cuts, chosen.jobs * 4)]
-        outcomes = [outcome for each in work for outcome in each.result()]
+        work = [pool.submit(check_all, operations, said, share, chosen) for share in shares(cuts, chosen.jobs * 8)]
+        outcomes = []
+        for done in concurrent.futures.as_completed(work):
+            outcomes += done.result()
+            if len(cuts) > PROGRESS_FROM:
+                say(f"{len(outcomes)} states, {sum(bool(outcome.what) for outcome in outcomes)} of them wrong")
     bad = [outcome for outcome in outcomes if outcome.what]
     for outcome in bad[:3 if control else 20]:
         say(f"cut {outcome.cut}, state {outcome.number}: {outcome.what}")
