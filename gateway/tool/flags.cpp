@@ -194,7 +194,9 @@ std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
     add_consume(app, raw);
     auto* verify = app.add_subcommand(
         "verify",
-        "Check every frame and batch of a stopped gateway's folder, or of sealed segments"
+        "Check every frame and batch of a stopped gateway's folder, or of sealed segments.\n"
+        "Exit 0: sound, or with no hole but those that the gap ledger has (\"all known\");\n"
+        "1: rot, a wrong index, an unknown hole; 2: nothing there, or in use"
     );
     add_common(*verify, raw);
     verify->add_option("DIR", raw.folder, "The data folder")->required();

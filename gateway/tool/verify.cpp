@@ -3,12 +3,16 @@
 #include "gateway/json_writer.hpp"
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
+#include "gateway/tool/meta_look.hpp"
+#include "gateway/tool/progress.hpp"
 #include "storage/fs/posix_file_system.hpp"
+#include "storage/meta/schema.hpp"
 
 #include <fmt/core.h>
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include <unistd.h>
 
@@ -30,6 +34,13 @@ std::string line_of(const storage::VerifiedFile& file, bool colour) {
     return line + "\n";
 }
 
+// What the gap ledger says of the holes.
+std::string known_of(const storage::VerifyReport& report) {
+    if (report.known_holes == 0) return {};
+    if (report.known_holes == report.holes) return " (all known)";
+    return fmt::format(" ({} known)", report.known_holes);
+}
+
 }  // namespace
 
 int run(const VerifyOptions& options) {
@@ -48,8 +59,20 @@ int run(const VerifyOptions& options) {
         json.key("sound").boolean(file.is_sound);
         json.key("note").text(file.note).end_object();
     };
-    const auto report =
-        storage::verify_folder(files, options.data_dir, {.deep = options.deep}, on_file);
+    auto meta = look_at_meta(options.data_dir);
+    Progress progress{"verify"};
+    auto report = storage::verify_folder(
+        files,
+        options.data_dir,
+        {.deep = options.deep,
+         .known_gaps = std::move(meta.gaps),
+         .on_progress =
+             [&](auto done, auto all) {
+                 progress.show(done, all);
+             }},
+        on_file
+    );
+    progress.clear();
     if (!report) {
         const bool is_locked = report.error() == boost::system::errc::operation_would_block ||
                                report.error() ==
@@ -62,18 +85,24 @@ int run(const VerifyOptions& options) {
                 is_locked ? "a running gateway has it locked" : report.error().message()
             )};
     }
+    if (meta.is_damaged) ++report->damaged;
+    if (!meta.note.empty()) {
+        on_file({.path = storage::meta_file_name, .is_sound = !meta.is_damaged, .note = meta.note});
+    }
     if (options.json) {
         json.end_array();
         json.key("records").integer(report->records);
         json.key("damaged").integer(report->damaged);
-        json.key("holes").integer(report->holes).end_object();
+        json.key("holes").integer(report->holes);
+        json.key("known_holes").integer(report->known_holes).end_object();
         print_out(json.str() + "\n");
     } else {
         lines += fmt::format(
-            "verify: {} records, {} damaged, {} holes\n",
+            "verify: {} records, {} damaged, {} holes{}\n",
             report->records,
             report->damaged,
-            report->holes
+            report->holes,
+            known_of(*report)
         );
         print_out(lines);
     }

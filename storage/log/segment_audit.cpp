@@ -1,5 +1,6 @@
 #include "storage/log/segment_audit.hpp"
 
+#include "storage/base/units.hpp"
 #include "storage/format/errc.hpp"
 #include "storage/format/record_batch.hpp"
 #include "storage/log/batch_scanner.hpp"
@@ -21,6 +22,15 @@ bool is_format_error(const ErrorCode& error) {
 
 std::string bytes_at(std::uint64_t bytes, FilePosition at) {
     return std::to_string(bytes) + " bytes at " + std::to_string(at.value());
+}
+
+// What was read is forgotten, what comes is asked for, and the progress is told in such steps.
+constexpr std::uint64_t step_bytes = 4 * mib;
+
+std::string describe_holes(std::uint64_t holes, std::uint64_t known) {
+    std::string text = std::to_string(holes) + " holes";
+    if (known == holes) return text + " (known)";
+    return known == 0 ? text : text + " (" + std::to_string(known) + " known)";
 }
 
 // A good batch, as the indexes must describe it.
@@ -53,6 +63,7 @@ private:
 
     Result<Then> step_over(BatchScanner& scanner, const ErrorCode& error);
     Then take(const ScannedBatch& batch);
+    void pass(File& log, FilePosition to);
     void damage(FilePosition at, const std::string& what);
     Result<void> walk_records(const ScannedBatch& batch);
 
@@ -61,9 +72,11 @@ private:
     std::vector<KnownBatch> batches_;
     std::uint64_t damaged_ = 0;
     std::uint64_t holes_ = 0;
+    std::uint64_t known_holes_ = 0;
     std::string first_trouble_;
     std::string remark_;
     std::uint64_t bytes_ = 0;
+    FilePosition passed_{0};
     bool jump_is_explained_ = false;  // the rot before it is counted
     Buffer scratch_;
 };
@@ -76,6 +89,7 @@ void LogAuditor::damage(FilePosition at, const std::string& what) {
 Result<void> LogAuditor::run(File& log, std::uint64_t bytes) {
     bytes_ = bytes;
     BatchScanner scanner{log, {FilePosition{0}, FilePosition{bytes}}, segment_.base};
+    log.will_read(FilePosition{0}, 2 * step_bytes);
     for (;;) {
         const FilePosition at = scanner.position();
         const auto batch = scanner.next();
@@ -91,14 +105,23 @@ Result<void> LogAuditor::run(File& log, std::uint64_t bytes) {
             remark_ = bytes_at(bytes - at.value(), at) + " are left over and not used";
             break;
         }
-        log.forget_cached(at, (*batch)->header.total_bytes);
+        if (scanner.position() - passed_ >= step_bytes) pass(log, scanner.position());
     }
+    pass(log, FilePosition{bytes});
     if (bytes < segment_.trusted_bytes && segment_.has_checkpoint) {
         damage(FilePosition{bytes}, "shorter than the checkpoint says: ends");
     }
     audit_.damaged += damaged_;
     audit_.holes += holes_;
+    audit_.known_holes += known_holes_;
     return {};
+}
+
+void LogAuditor::pass(File& log, FilePosition to) {
+    log.will_read(to, 2 * step_bytes);
+    log.forget_cached(passed_, to - passed_);
+    if (segment_.on_read) segment_.on_read(to - passed_);
+    passed_ = to;
 }
 
 Result<LogAuditor::Then> LogAuditor::step_over(BatchScanner& scanner, const ErrorCode& error) {
@@ -125,6 +148,9 @@ LogAuditor::Then LogAuditor::take(const ScannedBatch& batch) {
                              std::to_string(header.base_offset.value() - 1) + " are missing";
         }
         ++holes_;
+        if (segment_.is_known_hole && segment_.is_known_hole(audit_.next, header.base_offset)) {
+            ++known_holes_;
+        }
     }
     jump_is_explained_ = false;
     if (header.base_offset < audit_.next) damage(batch.position, "offsets that were there before");
@@ -157,11 +183,11 @@ Result<void> LogAuditor::walk_records(const ScannedBatch& batch) {
 
 VerifiedFile LogAuditor::line() const {
     VerifiedFile line{.path = segment_file_name(segment_.base, SegmentFile::log)};
-    line.is_sound = damaged_ + holes_ == 0;
+    line.is_sound = damaged_ == 0 && holes_ == known_holes_;
     line.note = std::to_string(batches_.size()) + " batches, " + std::to_string(audit_.records) +
                 " records";
     if (damaged_ != 0) line.note += ", " + std::to_string(damaged_) + " damaged";
-    if (holes_ != 0) line.note += ", " + std::to_string(holes_) + " holes";
+    if (holes_ != 0) line.note += ", " + describe_holes(holes_, known_holes_);
     if (!first_trouble_.empty()) line.note += "; " + first_trouble_;
     if (!remark_.empty()) line.note += "; " + remark_;
     return line;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -33,6 +34,10 @@ struct SegmentToAudit {
     // Whether `trusted_bytes` comes from a checkpoint; else rot with good batches behind it counts.
     bool has_checkpoint = false;
     bool deep = false;  // also decompress and walk the records
+    // Whether the gap ledger has all of [first, end); none: nothing is known.
+    std::function<bool(Offset first, Offset end)> is_known_hole{};
+    // Called now and then with the bytes of the `.log` that were read since the last call.
+    std::function<void(std::uint64_t bytes)> on_read{};
 };
 
 struct SegmentAudit {
@@ -41,6 +46,7 @@ struct SegmentAudit {
     std::uint64_t records = 0;
     std::uint64_t damaged = 0;  // batches and index files
     std::uint64_t holes = 0;
+    std::uint64_t known_holes = 0;  // of these
 };
 
 // Reads the three files of one segment and compares them; writes nothing. What is wrong with them

@@ -5,6 +5,7 @@
 #include "storage/journal/frame.hpp"
 #include "storage/journal/replay.hpp"
 #include "storage/journal/ring_header.hpp"
+#include "storage/log/known_holes.hpp"
 #include "storage/log/segment_name.hpp"
 
 #include <algorithm>
@@ -40,17 +41,19 @@ public:
     FolderVerifier(
         FileSystem& files,
         const std::filesystem::path& data_dir,
-        VerifyOptions options,
+        const VerifyOptions& options,
         const std::function<void(const VerifiedFile&)>& on_file
     )
         : files_(files)
         , data_dir_(data_dir)
         , options_(options)
-        , on_file_(on_file) {}
+        , on_file_(on_file)
+        , known_holes_(options.known_gaps) {}
 
     Result<VerifyReport> run();
 
 private:
+    Result<void> measure(const std::vector<DirectoryEntry>& entries);
     Result<void> open_journal(std::uint32_t generation, bool is_last);
     Result<void> verify_partition(const TopicPartition& partition);
     void trust(SegmentToAudit& segment, const TopicPartition& partition, bool is_last) const;
@@ -64,8 +67,9 @@ private:
 
     FileSystem& files_;
     const std::filesystem::path& data_dir_;
-    VerifyOptions options_;
+    const VerifyOptions& options_;
     const std::function<void(const VerifiedFile&)>& on_file_;
+    KnownHoles known_holes_;
 
     VerifyReport report_;
     std::optional<Replay> replay_;
@@ -74,6 +78,9 @@ private:
     std::uint64_t ahead_records_ = 0;   // in the journal only
     std::uint64_t damaged_frames_ = 0;  // batches in frames, to be exact
     std::uint64_t journal_holes_ = 0;
+    std::uint64_t known_journal_holes_ = 0;
+    std::uint64_t bytes_to_read_ = 0;
+    std::uint64_t bytes_read_ = 0;
     Buffer scratch_;
 };
 
@@ -100,6 +107,7 @@ Result<VerifyReport> FolderVerifier::run() {
     for (const std::uint32_t generation : generations) {
         MILEPOST_TRY(open_journal(generation, generation == generations.back()));
     }
+    if (options_.on_progress) MILEPOST_TRY(measure(*entries));
     for (const DirectoryEntry& entry : *entries) {
         if (entry.name == lock_name || entry.name == journal_name ||
             entry.name.starts_with(database_name)) {
@@ -119,6 +127,20 @@ Result<VerifyReport> FolderVerifier::run() {
     if (replay_) verify_frames(generations.back());
     verify_ends();
     return report_;
+}
+
+// How much there is to read, for the progress.
+Result<void> FolderVerifier::measure(const std::vector<DirectoryEntry>& entries) {
+    for (const DirectoryEntry& entry : entries) {
+        if (!entry.is_directory || !parse_partition_folder_name(entry.name)) continue;
+        const auto inside = files_.list(data_dir_ / entry.name);
+        if (!inside) return inside.error();
+        for (const DirectoryEntry& file : *inside) {
+            const auto name = parse_segment_file_name(file.name);
+            if (name && name->kind == SegmentFile::log) bytes_to_read_ += file.bytes;
+        }
+    }
+    return {};
 }
 
 // Reads the ring; what its frames hold is compared with the segments later.
@@ -192,6 +214,13 @@ Result<void> FolderVerifier::verify_partition(const TopicPartition& partition) {
     for (std::size_t i = 0; i < bases.size(); ++i) {
         SegmentToAudit segment{.folder = data_dir_ / below, .base = bases[i]};
         segment.deep = options_.deep;
+        segment.is_known_hole = [&](Offset first, Offset end) {
+            return known_holes_.cover(partition, first, end);
+        };
+        segment.on_read = [&](std::uint64_t bytes) {
+            bytes_read_ += bytes;
+            if (options_.on_progress) options_.on_progress(bytes_read_, bytes_to_read_);
+        };
         const bool is_last = i + 1 == bases.size();
         if (!is_last) segment.next_base = bases[i + 1];
         const auto end = ends_.find(partition);
@@ -208,6 +237,7 @@ Result<void> FolderVerifier::verify_partition(const TopicPartition& partition) {
         report_.records += audit->records;
         report_.damaged += audit->damaged;
         report_.holes += audit->holes;
+        report_.known_holes += audit->known_holes;
     }
     return {};
 }
@@ -247,9 +277,10 @@ void FolderVerifier::verify_frames(std::uint32_t generation) {
         line.note += "; " + std::to_string(replay_->damaged_slots) + " checkpoint slot damaged";
     }
     if (journal_holes_ != 0) line.note += "; " + std::to_string(journal_holes_) + " holes";
-    line.is_sound = damaged + journal_holes_ == 0;
+    line.is_sound = damaged == 0 && journal_holes_ == known_journal_holes_;
     report_.damaged += damaged;
     report_.holes += journal_holes_;
+    report_.known_holes += known_journal_holes_;
     say(std::move(line));
 }
 
@@ -264,7 +295,10 @@ void FolderVerifier::verify_section(const RecordsSection& section) {
     const Offset begin = checkpoint == nullptr ? Offset{0} : checkpoint->start;
     Offset& end = ends_.try_emplace(partition, begin).first->second;
     if (header->next_offset() <= end) return;
-    if (header->base_offset > end) ++journal_holes_;
+    if (header->base_offset > end) {
+        ++journal_holes_;
+        if (known_holes_.cover(partition, end, header->base_offset)) ++known_journal_holes_;
+    }
     const Offset first = std::max(end, header->base_offset);
     const auto records = static_cast<std::uint64_t>(header->next_offset() - first);
     ahead_records_ += records;
@@ -279,12 +313,15 @@ void FolderVerifier::verify_ends() {
         const auto found = ends_.find(each.name);
         const Offset end = found == ends_.end() ? each.start : found->second;
         if (end >= each.next) continue;
+        const bool is_known = known_holes_.cover(each.name, end, each.next);
         ++report_.holes;
+        if (is_known) ++report_.known_holes;
         say({
             .path = partition_folder_name(each.name),
-            .is_sound = false,
+            .is_sound = is_known,
             .note = "offsets " + std::to_string(end.value()) + " to " +
-                    std::to_string(each.next.value() - 1) + " are missing at the end",
+                    std::to_string(each.next.value() - 1) + " are missing at the end" +
+                    (is_known ? " (known)" : ""),
         });
     }
 }
@@ -294,7 +331,7 @@ void FolderVerifier::verify_ends() {
 Result<VerifyReport> verify_folder(
     FileSystem& files,
     const std::filesystem::path& data_dir,
-    VerifyOptions options,
+    const VerifyOptions& options,
     const std::function<void(const VerifiedFile&)>& on_file
 ) {
     return FolderVerifier{files, data_dir, options, on_file}.run();

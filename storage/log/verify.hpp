@@ -2,36 +2,43 @@
 
 #include "storage/base/result.hpp"
 #include "storage/fs/file_system.hpp"
+#include "storage/log/keeper.hpp"
 #include "storage/log/segment_audit.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <vector>
 
 namespace milepost::storage {
 
 struct VerifyOptions {
     bool deep = false;  // also decompress and walk the records
+    // What the gap ledger has: a hole that it covers is counted, and no reason to worry.
+    std::vector<Gap> known_gaps{};
+    // Called every few MiB while segments are read; both count bytes of `.log` files.
+    std::function<void(std::uint64_t done, std::uint64_t all)> on_progress{};
 };
 
 // The last line of `milepost verify`.
 struct VerifyReport {
-    std::uint64_t records = 0;  // in segments, and in the journal only
-    std::uint64_t damaged = 0;  // batches, frames, slots, index files
-    std::uint64_t holes = 0;    // runs of offsets that nothing explains
+    std::uint64_t records = 0;      // in segments, and in the journal only
+    std::uint64_t damaged = 0;      // batches, frames, slots, index files
+    std::uint64_t holes = 0;        // runs of offsets that are not there
+    std::uint64_t known_holes = 0;  // of these: the gap ledger says why
 
-    [[nodiscard]] bool is_sound() const { return damaged + holes == 0; }
+    [[nodiscard]] bool is_sound() const { return damaged == 0 && holes == known_holes; }
 };
 
 // Walks every frame and batch of a data folder that no process has open, and writes nothing.
-// Sound, and said in the file's note: a torn tail, a journal that is ahead of its segments, a
-// missing index. `on_file` is called for each file, in the order of the walk.
-// Errors: no_such_file_or_directory where there is no log, operation_would_block (the door's) while
-// another process has the folder, and what the disk says.
+// Sound, and said in the file's note: a hole that the gap ledger has, a torn tail, a journal that
+// is ahead of its segments, a missing index. `on_file` is called for each file, in the order of the
+// walk. Errors: no_such_file_or_directory where there is no log, operation_would_block (the door's)
+// while another process has the folder, and what the disk says.
 Result<VerifyReport> verify_folder(
     FileSystem& files,
     const std::filesystem::path& data_dir,
-    VerifyOptions options,
+    const VerifyOptions& options,
     const std::function<void(const VerifiedFile&)>& on_file
 );
 

@@ -8,6 +8,8 @@
 
 #include <functional>
 #include <map>
+#include <utility>
+#include <vector>
 
 using namespace milepost;
 using namespace milepost::storage;
@@ -74,12 +76,12 @@ struct FolderBench : SegmentBench {
         return segment_path(folder, second, kind);
     }
 
-    VerifyReport verify(bool deep = false) {
+    VerifyReport verify(bool deep = false, std::vector<Gap> known = {}) {
         lines.clear();
-        const auto report =
-            verify_folder(disk, "/data", {.deep = deep}, [&](const VerifiedFile& line) {
-                lines[line.path.string()] = line;
-            });
+        const VerifyOptions options{.deep = deep, .known_gaps = std::move(known)};
+        const auto report = verify_folder(disk, "/data", options, [&](const VerifiedFile& line) {
+            lines[line.path.string()] = line;
+        });
         REQUIRE(report);
         return *report;
     }
@@ -187,6 +189,88 @@ TEST_CASE("verify: a segment that is gone is a hole", "[verify]") {
     const auto report = bench.verify();
     CHECK(report.holes == 1);
     CHECK(report.damaged == 0);
+}
+
+TEST_CASE("verify: a hole is known if the gap ledger has all of it", "[verify]") {
+    FolderBench bench;
+    for (const auto kind : all_kinds) {
+        bench.remove(kind);
+    }
+    const auto gap = [](std::int64_t first, std::int64_t end, const char* topic = "t") {
+        return Gap{{topic, 0}, Offset{first}, Offset{end}, "rot", Timestamp{1}};
+    };
+    auto report = bench.verify(false, {gap(0, 80)});
+    CHECK(report.is_sound());
+    CHECK(report.holes == 1);
+    CHECK(report.known_holes == 1);
+    CHECK(says(bench.line(bench.second_path(SegmentFile::log)), "1 holes (known)"));
+    CHECK(bench.verify(false, {gap(40, 80), gap(0, 20), gap(10, 40)}).is_sound());
+    for (const auto& gaps : std::vector<std::vector<Gap>>{
+             {gap(0, 79)},
+             {gap(1, 80)},
+             {gap(0, 40), gap(41, 80)},
+             {gap(0, 80, "u")},
+             {gap(80, 0)}}) {
+        report = bench.verify(false, gaps);
+        CHECK_FALSE(report.is_sound());
+        CHECK(report.holes == 1);
+        CHECK(report.known_holes == 0);
+    }
+}
+
+TEST_CASE("verify: rot that the gap ledger has is damage as long as it is there", "[verify]") {
+    FolderBench bench;
+    bench.disk.flip_bit(bench.path(SegmentFile::log), bench.batches(0, 3).size() + 70, 1);
+    const auto report =
+        bench.verify(false, {{{"t", 0}, Offset{12}, Offset{16}, "rot", Timestamp{1}}});
+    CHECK_FALSE(report.is_sound());
+    CHECK(report.damaged == 1);
+}
+
+TEST_CASE("verify: holes that the journal and the checkpoint show can be known", "[verify]") {
+    FolderBench bench;
+    const auto state = bench.disk.snapshot();
+    bench.disk.cut(bench.second_path(SegmentFile::log), 0);
+    for (const auto kind : all_kinds) {
+        REQUIRE(bench.disk.remove(bench.second_path(kind)));
+    }
+    // The journal begins with batch 30, offset 120.
+    CHECK(bench.verify().holes == 1);
+    CHECK(bench.verify(false, {{{"t", 0}, Offset{80}, Offset{120}, "rot", {}}}).is_sound());
+    REQUIRE(bench.disk.remove(bench.ring_file));
+    CHECK(bench.verify().is_sound());  // nothing says that there was more
+
+    bench.disk.restore(state);
+    for (int i = 0; i < 20; ++i) {
+        bench.disk.flip_bit(
+            bench.ring_file,
+            ring_begin + static_cast<std::uint64_t>(i) * block_bytes + 100,
+            1
+        );
+    }
+    bench.disk.cut(bench.second_path(SegmentFile::log), 0);
+    for (const auto kind : all_kinds) {
+        REQUIRE(bench.disk.remove(bench.second_path(kind)));
+    }
+    const auto report = bench.verify(false, {{{"t", 0}, Offset{80}, Offset{140}, "rot", {}}});
+    CHECK(report.holes == report.known_holes);
+    CHECK(report.holes == 1);
+    CHECK(report.damaged > 0);
+}
+
+TEST_CASE("verify: progress rises to the bytes of all segments", "[verify]") {
+    FolderBench bench;
+    std::uint64_t last = 0;
+    std::uint64_t whole = 0;
+    VerifyOptions options;
+    options.on_progress = [&](std::uint64_t done, std::uint64_t all) {
+        CHECK(done >= last);
+        last = done;
+        whole = all;
+    };
+    REQUIRE(verify_folder(bench.disk, "/data", options, [](const VerifiedFile&) {}));
+    CHECK(whole == bench.batches(0, 40).size());
+    CHECK(last == whole);
 }
 
 TEST_CASE("verify: a partition that is gone is a hole", "[verify]") {
