@@ -1,10 +1,16 @@
-// Many crash worlds, one after the other: crash_run --seeds FROM..TO [--groups N] [--lives N].
-// Prints what was done and each violation with its seed; exit status 1 if there was one.
+// Many crash worlds, one after the other:
+//   crash_run --seeds FROM..TO [--groups N] [--lives N] [--trace 1]
+// Prints what was done (CrashCounts says what each figure is) and each violation with its seed;
+// exit status 1 if there was one. SIGINT or SIGTERM: prints what was done so far.
 #include "tests/crash/crash_world.hpp"
 
+#include <malloc.h>
+
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string_view>
 
 namespace {
@@ -16,6 +22,8 @@ struct Arguments {
     std::uint64_t last = 1000;
     CrashOptions options;
 };
+
+volatile std::sig_atomic_t stops = 0;
 
 bool parse(int argc, char** argv, Arguments& arguments) {
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -29,6 +37,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
             }
         } else if (key == "--groups") {
             arguments.options.groups = static_cast<int>(number);
+        } else if (key == "--trace") {
+            arguments.options.trace = number != 0;
         } else if (key == "--lives") {
             arguments.options.lives = static_cast<int>(number);
         } else {
@@ -41,10 +51,13 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 
 void print(const CrashCounts& counts, double seconds) {
     std::printf(
-        "worlds %lu\ncrashes %lu\ncrashes_in_recovery %lu\nkills %lu\ngroups %lu\nrecords %lu\n"
+        "worlds %lu\ncrashes %lu\ncrashes_qualified %lu\ncrashes_carried %lu\n"
+        "crashes_in_recovery %lu\nkills %lu\ngroups %lu\nrecords %lu\n"
         "checkpoints %lu\njournal_bytes %lu\n",
         counts.worlds,
         counts.crashes,
+        counts.qualified,
+        counts.carried,
         counts.recovery_crashes,
         counts.kills,
         counts.groups,
@@ -56,25 +69,33 @@ void print(const CrashCounts& counts, double seconds) {
         std::printf("crashes_at_%s %lu\n", name(static_cast<DiskCall>(i)), counts.by_call[i]);
     }
     const auto crashes = static_cast<double>(counts.crashes + counts.recovery_crashes);
-    std::printf("seconds %.1f\ncrashes_per_second %.0f\n", seconds, crashes / seconds);
+    const double cpu_seconds = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+    std::printf("seconds %.1f\ncpu_seconds %.1f\n", seconds, cpu_seconds);
+    std::printf("crashes_per_cpu_second %.0f\n", crashes / cpu_seconds);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+    // Buffers of some hundred KiB come and go all the time: not from and to the kernel.
+    ::mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
     Arguments arguments;
     if (!parse(argc, argv, arguments)) {
-        std::fprintf(stderr, "crash_run --seeds FROM..TO [--groups N] [--lives N]\n");
+        std::fprintf(stderr, "crash_run --seeds FROM..TO [--groups N] [--lives N] [--trace 1]\n");
         return 64;
     }
+    std::signal(SIGINT, [](int) { stops = 1; });
+    std::signal(SIGTERM, [](int) { stops = 1; });
     const auto begin = std::chrono::steady_clock::now();
     CrashCounts total;
     std::uint64_t violations = 0;
-    for (std::uint64_t seed = arguments.first; seed <= arguments.last; ++seed) {
+    for (std::uint64_t seed = arguments.first; seed <= arguments.last && stops == 0; ++seed) {
         arguments.options.seed = seed;
         CrashWorld world{arguments.options};
         if (const auto violation = world.run()) {
             std::printf("VIOLATION %s\n", violation->c_str());
+            std::fflush(stdout);
             ++violations;
         }
         total.add(world.counts());

@@ -4,6 +4,8 @@
 
 namespace milepost::test {
 
+using namespace storage;
+
 namespace {
 
 std::optional<std::string> first_violation(CrashOptions options, std::uint64_t seeds) {
@@ -15,6 +17,12 @@ std::optional<std::string> first_violation(CrashOptions options, std::uint64_t s
     return std::nullopt;
 }
 
+auto everywhere(DiskCall call) {
+    return [call](const DiskMoment& made, Moment) {
+        return made.call == call;
+    };
+}
+
 }  // namespace
 
 TEST_CASE("crash: power cuts, kills and disk errors at any call lose nothing", "[crash]") {
@@ -23,17 +31,53 @@ TEST_CASE("crash: power cuts, kills and disk errors at any call lose nothing", "
     CHECK_FALSE(violation.has_value());
 }
 
+TEST_CASE(
+    "crash: names that a killed process left unsynced are synced at the next start",
+    "[crash]"
+) {
+    LogConfig config;
+    config.data_dir = "/data";
+    config.ring_bytes = ring_bytes_min;
+    config.limit_bytes = 1024 * mib;
+    config.background = false;
+    // The names of a new log: journal/ring-00000001, journal, data.
+    for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+        ForgetfulDisk disk{seed};
+        RecordingKeeper keeper;
+        RecordingListener listener;
+        const Log::Wiring wiring{.files = disk, .keeper = keeper, .listener = listener, .post = {}};
+        RecoveryReport report;
+        disk.crash_at(DiskCall::sync_directory, 1 + seed % 3);
+        REQUIRE_FALSE(DiskLog::open_for_writing(config, wiring, report).has_value());
+        disk.kill_process();
+        {
+            auto log = DiskLog::open_for_writing(config, wiring, report).value();
+            const auto id = log->ensure_topic("t", 1).value().front();
+            REQUIRE(log->append(id, record("k", "v"), token(1)).has_value());
+            log->commit();
+            REQUIRE(listener.acked == std::vector<std::uint16_t>{1});
+        }
+        disk.power_cut();
+        auto log = DiskLog::open_for_writing(config, wiring, report).value();
+        const auto id = log->ensure_topic("t", 1).value().front();
+        CHECK(log->positions(id).durable == Offset{1});
+    }
+}
+
 TEST_CASE("crash: the alarm works when the journal's sync does nothing", "[crash]") {
-    CHECK(first_violation({.disk_faults = false, .lies = DiskCall::overwrite}, 20).has_value());
+    CHECK(first_violation({.disk_faults = false, .lies = everywhere(DiskCall::overwrite)}, 20)
+              .has_value());
 }
 
 TEST_CASE("crash: the alarm works when segments are not synced", "[crash]") {
-    CHECK(first_violation({.disk_faults = false, .lies = DiskCall::sync}, 20).has_value());
+    CHECK(
+        first_violation({.disk_faults = false, .lies = everywhere(DiskCall::sync)}, 20).has_value()
+    );
 }
 
 TEST_CASE("crash: the alarm works when names are not synced", "[crash]") {
-    CHECK(first_violation({.disk_faults = false, .lies = DiskCall::sync_directory}, 20).has_value()
-    );
+    CHECK(first_violation({.disk_faults = false, .lies = everywhere(DiskCall::sync_directory)}, 20)
+              .has_value());
 }
 
 }  // namespace milepost::test

@@ -1,9 +1,9 @@
 #include "tests/crash/crash_world.hpp"
 
-#include "storage/format/record_batch.hpp"
+#include "storage/journal/ring_header.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <cstdio>
 
 namespace milepost::test {
 
@@ -12,36 +12,15 @@ using namespace storage;
 namespace {
 
 constexpr std::size_t partition_count = 4;
-constexpr std::size_t value_bytes_max = 12'000;
-
-// The value of a record is made from its number alone: the number, then a pattern.
-std::size_t value_bytes(std::uint64_t number) {
-    const std::uint64_t mixed = SeededRandom{number}.next();
-    return mixed % 16 == 0 ? 8 + mixed / 16 % (value_bytes_max - 8) : 8 + mixed / 16 % 900;
-}
-
-Buffer make_value(std::uint64_t number) {
-    Buffer value(value_bytes(number), static_cast<std::byte>(number * 37));
-    store_little(value.data(), number);
-    return value;
-}
-
-std::optional<std::uint64_t> number_of(Bytes value) {
-    if (value.size() < 8) return std::nullopt;
-    const auto number = load_little<std::uint64_t>(value.data());
-    if (value.size() != value_bytes(number)) return std::nullopt;
-    const auto pattern = static_cast<std::byte>(number * 37);
-    const bool whole = std::all_of(value.begin() + 8, value.end(), [&](std::byte byte) {
-        return byte == pattern;
-    });
-    return whole ? std::optional{number} : std::nullopt;
-}
+constexpr const char* topic = "vehicle.telemetry";
 
 }  // namespace
 
 void CrashCounts::add(const CrashCounts& other) {
     worlds += other.worlds;
     crashes += other.crashes;
+    qualified += other.qualified;
+    carried += other.carried;
     recovery_crashes += other.recovery_crashes;
     kills += other.kills;
     groups += other.groups;
@@ -57,25 +36,25 @@ CrashWorld::CrashWorld(const CrashOptions& options)
     , random_(options.seed)
     , disk_(random_.next()) {
     if (random_.chance(1, 3)) disk_.set_tear(Tear::at_any_byte);
+    if (options_.lies) {
+        disk_.lie_where([this](const DiskMoment& call) { return options_.lies(call, moment_); });
+    }
     config_.data_dir = "/data";
     config_.limit_bytes = 1024 * mib;
     config_.ring_bytes = ring_bytes_min;
-    config_.segment_bytes = (8 + random_.below(56)) * kib;
+    config_.segment_bytes = (4 + random_.below(20)) * kib;
     config_.batch_bytes = (1 + random_.below(16)) * kib;
     const std::array codecs{Codec::none, Codec::lz4, Codec::lz4, Codec::zstd};
     config_.codec = codecs[random_.below(codecs.size())];
     config_.background = false;
-    models_.resize(partition_count);
-    calls_of_a_life_.fill(40);
 }
 
 std::optional<std::string> CrashWorld::run() {
     ++counts_.worlds;
-    if (!options_.lies && random_.chance(1, 8))
-        disk_.crash_at(1 + random_.below(30));  // while it is made
     for (int life = 0; life < options_.lives && violation_.empty(); ++life) {
         if (!reopen()) break;
         live();
+        if (random_.chance(1, 12) && lose_the_journal()) continue;
         go_off();
     }
     if (violation_.empty()) (void)reopen();
@@ -83,68 +62,121 @@ std::optional<std::string> CrashWorld::run() {
     return "seed " + std::to_string(options_.seed) + ": " + violation_;
 }
 
+// A long life warms up before the crash is armed, and goes on until it comes, or gives up waiting.
 void CrashWorld::live() {
-    std::array<std::uint64_t, disk_call_count> before{};
-    for (std::size_t i = 0; i < disk_call_count; ++i) {
-        before[i] = disk_.count(static_cast<DiskCall>(i));
-    }
-    arm_crash();
+    const bool is_early = random_.chance(1, 8);
+    segments_before_ = segment_counts();
+    life_qualified_ = false;
+    bool is_armed = is_early;
+    int groups_left = 30 + static_cast<int>(random_.below(30));
+    if (is_early) arm_crash(is_early);
     if (options_.disk_faults && random_.chance(1, 6)) arm_fault();
-    const int groups = options_.groups + static_cast<int>(random_.below(20));
-    for (int group = 0; group < groups && !disk_.is_off(); ++group) {
-        fill_group();
-        log_->commit();
-        const bool half = log_->stats().ring_used_bytes.value() > std::int64_t{128 * kib};
-        const bool full = log_->intake() == IntakeState::ring_full;
-        if (half || full || random_.chance(1, 25)) {
-            (void)log_->checkpoint_now().has_error();
-            if (full) log_->commit();
-        }
+    // Whatever faults do, it ends.
+    for (int group = 0; group < 10 * options_.groups && !disk_.is_off(); ++group) {
+        one_group();
         if (log_->intake() == IntakeState::sync_failed) break;
+        if (!is_armed && is_qualified()) {
+            is_armed = true;
+            arm_crash(is_early);
+            groups_left = static_cast<int>(random_.below(24));
+        }
+        if (is_armed && groups_left-- == 0) break;
     }
+    if (!life_qualified_) (void)is_qualified();
+    world_qualified_ = world_qualified_ || life_qualified_;
+    count_life();
+}
+
+void CrashWorld::one_group() {
+    const std::uint64_t count = 1 + random_.below(6);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        if (random_.chance(1, 10)) {
+            append_session();
+        } else {
+            append_record();
+        }
+    }
+    log_->commit();
+    const bool half = log_->stats().ring_used_bytes.value() > std::int64_t{128 * kib};
+    const bool full = log_->intake() == IntakeState::ring_full;
+    if (half || full || random_.chance(1, 25)) {
+        (void)log_->checkpoint_now().has_error();
+        if (full) log_->commit();
+    }
+}
+
+void CrashWorld::count_life() {
     counts_.groups += log_->stats().groups.value();
     counts_.records += log_->stats().records.value();
     counts_.checkpoints += log_->stats().checkpoints.value();
     counts_.journal_bytes += log_->stats().journal_bytes.value();
-    for (std::size_t i = 0; i < disk_call_count; ++i) {
-        const auto calls = disk_.count(static_cast<DiskCall>(i)) - before[i];
-        if (calls > 0) calls_of_a_life_[i] = calls;
-    }
 }
 
-// Half of the crashes at any call, half at a chosen kind of it: the rare ones get their share.
-void CrashWorld::arm_crash() {
-    crash_kind_.reset();
-    if (options_.lies) return;  // at the end of the life: everything had its time
-    if (random_.chance(1, 2)) {
-        disk_.crash_at(1 + random_.below(400));
-        return;
+// See CrashCounts. Every partition gets a record in four of five groups.
+bool CrashWorld::is_qualified() {
+    const LogStats& stats = log_->stats();
+    const bool old_enough = stats.groups.value() >= static_cast<std::uint64_t>(options_.groups) &&
+                            stats.journal_bytes.value() >= config_.ring_bytes &&
+                            stats.checkpoints.value() > 0;
+    if (!old_enough) return false;
+    const auto now = segment_counts();
+    bool rolled = false;
+    for (std::size_t i = 0; i < partition_count; ++i) {
+        rolled = rolled || now[i] > std::max<std::size_t>(segments_before_[i], 1);
     }
-    const auto kind = static_cast<DiskCall>(random_.below(disk_call_count));
-    crash_kind_ = kind;
-    const std::uint64_t often = calls_of_a_life_[static_cast<std::size_t>(kind)];
-    disk_.crash_at(kind, 1 + random_.below(std::max<std::uint64_t>(often, 1)));
+    life_qualified_ = rolled;
+    return rolled;
 }
 
-void CrashWorld::arm_recovery_crash() {
-    crash_kind_.reset();
-    if (options_.lies) return;
+std::array<std::size_t, 4> CrashWorld::segment_counts() const {
+    std::array<std::size_t, 4> counts{};
+    for (std::size_t i = 0; i < partition_count; ++i) {
+        const std::string folder = "/data/" + std::string{topic} + "-" + std::to_string(i);
+        counts[i] = disk_.count_names(folder, ".log");
+    }
+    return counts;
+}
+
+// At any of the next calls, or at one of a chosen kind: the rare ones get their share. A long life
+// makes only some of the kinds.
+void CrashWorld::arm_crash(bool is_early) {
     if (random_.chance(1, 3)) {
-        disk_.crash_at(1 + random_.below(60));
+        disk_.crash_at(1 + random_.below(is_early ? 400 : 60));
         return;
     }
-    crash_kind_ = static_cast<DiskCall>(random_.below(disk_call_count));
-    disk_.crash_at(*crash_kind_, 1 + random_.below(8));
+    const std::array kinds{
+        DiskCall::overwrite,
+        DiskCall::write,
+        DiskCall::sync,
+        DiskCall::open,
+        DiskCall::truncate,
+        DiskCall::sync_directory,
+        DiskCall::read,
+        DiskCall::size};
+    const DiskCall kind = kinds[random_.below(is_early ? kinds.size() : kinds.size() - 2)];
+    disk_.crash_at(kind, 1 + random_.below(kind == DiskCall::write ? 16 : 8));
 }
 
-void CrashWorld::count_recovery_crash() {
-    ++counts_.recovery_crashes;
-    if (crash_kind_) ++counts_.by_call[static_cast<std::size_t>(*crash_kind_)];
-}
-
-void CrashWorld::arm_lie() {
-    if (!options_.lies) return;
-    disk_.fail(*options_.lies, 1, {.error = 0, .for_ever = true, .short_bytes = 0, .lies = true});
+// Opens it once to see which calls that takes, puts the disk back, and chooses one of them: first
+// the kind, so that the rare ones get their share.
+void CrashWorld::arm_recovery_crash() {
+    const DiskState before = disk_.snapshot();
+    const auto sessions = keeper_.sessions;
+    std::array<std::uint64_t, disk_call_count> calls{};
+    for (std::size_t i = 0; i < disk_call_count; ++i)
+        calls[i] = disk_.count(static_cast<DiskCall>(i));
+    (void)recover_and_make();
+    log_.reset();
+    std::vector<DiskCall> made;
+    for (std::size_t i = 0; i < disk_call_count; ++i) {
+        calls[i] = disk_.count(static_cast<DiskCall>(i)) - calls[i];
+        if (calls[i] > 0) made.push_back(static_cast<DiskCall>(i));
+    }
+    disk_.restore(before);
+    keeper_.sessions = sessions;
+    if (made.empty()) return;
+    const DiskCall kind = made[random_.below(made.size())];
+    disk_.crash_at(kind, 1 + random_.below(calls[static_cast<std::size_t>(kind)]));
 }
 
 void CrashWorld::arm_fault() {
@@ -161,76 +193,78 @@ void CrashWorld::arm_fault() {
     fault.error = random_.chance(1, 2) ? 5 : 28;  // EIO, ENOSPC
     fault.for_ever = random_.chance(1, 4);
     fault.short_bytes = random_.below(5000);
-    disk_.fail(calls[random_.below(calls.size())], 1 + random_.below(60), fault);
-}
-
-void CrashWorld::fill_group() {
-    const std::uint64_t count = 1 + random_.below(14);
-    for (std::uint64_t i = 0; i < count; ++i) {
-        if (random_.chance(1, 10)) {
-            append_session();
-        } else {
-            append_record();
-        }
-    }
+    const DiskCall call = calls[random_.below(calls.size())];
+    const auto nth = 1 + random_.below(100);
+    if (options_.trace)
+        std::printf(
+            "fault %s %lu error %d for ever %d\n",
+            name(call),
+            nth,
+            fault.error,
+            fault.for_ever
+        );
+    disk_.fail(call, nth, fault);
 }
 
 void CrashWorld::append_record() {
     const std::size_t at = random_.below(partition_count);
-    Model& model = models_[at];
-    const std::uint64_t number = next_record_++;
-    const Buffer value = make_value(number);
-    AckToken token;
-    token.received_micros = static_cast<std::uint32_t>(sent_.size());
+    const std::uint64_t number = next_number_++;
     const std::array headers{HeaderView{.name = "h", .value = as_bytes("v")}};
+    const AckToken token = model_.next_token();
     const auto given = log_->append(
         partitions_[at],
         {.timestamp = Timestamp{1'795'000'000'000 + static_cast<std::int64_t>(number)},
          .key = as_bytes("key"),
-         .value = value,
+         .value = model_.value(number),
          .headers = number % 3 == 0 ? std::span<const HeaderView>{headers}
                                     : std::span<const HeaderView>{}},
         token
     );
     if (!given) return;
-    if (given->value() != static_cast<std::int64_t>(model.records.size())) {
-        violated("an offset was given that is not the next one");
-    }
-    model.records.push_back(number);
-    sent_.push_back({.partition = at, .end = model.records.size(), .client = {}, .state = 0});
+    if (given->value() != model_.next(at)) violated("an offset was given that is not the next one");
+    model_.appended(at, number);
 }
 
 void CrashWorld::append_session() {
     const std::string client = "client-" + std::to_string(random_.below(5));
-    const std::uint64_t state = next_record_++;
-    AckToken token;
-    token.received_micros = static_cast<std::uint32_t>(sent_.size());
+    const std::uint64_t state = next_number_++;
+    const AckToken token = model_.next_token();
     if (!log_->append_session(client, as_bytes(std::to_string(state)), token)) return;
-    sessions_[client].sent = state;
-    sent_.push_back({.partition = 0, .end = 0, .client = client, .state = state});
+    model_.appended_session(client, state);
 }
 
-void CrashWorld::Listener::on_durable(std::span<const AckToken> tokens) {
-    for (const AckToken& token : tokens) {
-        const Sent& sent = world_.sent_[token.received_micros];
-        if (sent.client.empty()) {
-            Model& model = world_.models_[sent.partition];
-            model.acknowledged = std::max(model.acknowledged, sent.end);
-            continue;
-        }
-        world_.sessions_[sent.client].acknowledged = sent.state;
-    }
-}
-
-// The power goes, if it has not yet; or only the process is killed.
+// The power goes, if it has not yet; or only the process is killed, maybe inside that call.
 void CrashWorld::go_off() {
-    const bool crashed = disk_.is_off();
-    const bool kill = !crashed && !options_.lies && random_.chance(1, 2);
+    const auto at = disk_.crashed_at();
     ++counts_.crashes;
-    if (crashed && crash_kind_) ++counts_.by_call[static_cast<std::size_t>(*crash_kind_)];
+    if (at) ++counts_.by_call[static_cast<std::size_t>(*at)];
+    if (life_qualified_) {
+        ++counts_.qualified;
+    } else if (world_qualified_) {
+        ++counts_.carried;
+    }
+    if (options_.trace) {
+        std::printf(
+            "crash at %s, groups %lu, durable",
+            at ? name(*at) : "the end",
+            log_->stats().groups.value()
+        );
+        for (const auto id : partitions_)
+            std::printf(
+                " %ld/%ld",
+                log_->positions(id).durable.value(),
+                log_->positions(id).appended.value()
+            );
+        std::printf(
+            " intake %d checkpoints %lu\n",
+            static_cast<int>(log_->intake()),
+            log_->stats().checkpoints.value()
+        );
+    }
     log_.reset();
     disk_.clear_faults();
-    if (kill) {
+    if (random_.chance(1, 4)) {
+        if (options_.trace) std::printf("kill\n");
         ++counts_.kills;
         disk_.kill_process();
     } else {
@@ -238,30 +272,55 @@ void CrashWorld::go_off() {
     }
 }
 
-// Opens the log; one time in ten the power goes during that, too.
+// A clean stop; then both headers of the journal rot: the next start makes a new one behind the
+// segments, which have everything.
+bool CrashWorld::lose_the_journal() {
+    if (disk_.is_off()) return false;
+    disk_.clear_faults();
+    if (!log_->close()) return false;
+    log_.reset();
+    disk_.power_cut();
+    const auto generations = ring_generations(disk_, config_.data_dir / "journal");
+    if (!generations || generations->empty()) return false;
+    const auto path = ring_path(config_.data_dir / "journal", generations->back());
+    if (options_.trace) std::printf("journal lost %s\n", path.c_str());
+    disk_.flip_bit(path, 20, 0);
+    disk_.flip_bit(path, block_bytes + 20, 0);
+    return true;
+}
+
+// Opens the log; more than one time in ten the power goes during that, too.
 bool CrashWorld::reopen() {
+    moment_ = Moment::recovery;
     int crashes = 0;
-    if (random_.chance(1, 10)) arm_recovery_crash();
-    while (!open()) {
-        if (!disk_.is_off() || ++crashes > 3) {
+    if (random_.chance(1, 8)) arm_recovery_crash();
+    while (!open() || disk_.is_off()) {  // off: at its last call
+        const auto at = disk_.crashed_at();
+        if (!at || ++crashes > 3) {
             violated("it does not open");
             return false;
         }
-        count_recovery_crash();
+        if (options_.trace) std::printf("crash in recovery at %s\n", name(*at));
+        if (crashes == 1) ++counts_.recovery_crashes;
+        ++counts_.by_call[static_cast<std::size_t>(*at)];
+        log_.reset();
         disk_.clear_faults();
-        disk_.power_cut();
+        if (random_.chance(1, 4)) {
+            disk_.kill_process();
+        } else {
+            disk_.power_cut();
+        }
         if (crashes < 3 && random_.chance(1, 3)) arm_recovery_crash();
     }
     disk_.clear_faults();
-    arm_lie();
-    if (disk_.is_off()) {  // at the last call of a recovery that had succeeded
-        count_recovery_crash();
-        log_.reset();
-        disk_.power_cut();
-        if (!open()) {
-            violated("it does not open");
-            return false;
-        }
+    moment_ = Moment::life;
+    if (options_.trace) {
+        std::printf("open:");
+        for (const auto id : partitions_)
+            std::printf(" %ld", log_->positions(id).durable.value());
+        for (const auto& note : report_.notes)
+            std::printf("; %s", note.c_str());
+        std::printf("\n");
     }
     check();
     return violation_.empty();
@@ -270,13 +329,10 @@ bool CrashWorld::reopen() {
 bool CrashWorld::open() {
     log_.reset();
     report_ = {};
-    if (options_.lies) {
-        disk_.fail(
-            *options_.lies,
-            1,
-            {.error = 0, .for_ever = true, .short_bytes = 0, .lies = true}
-        );
-    }
+    return recover_and_make();
+}
+
+bool CrashWorld::recover_and_make() {
     auto opened = DiskLog::open_for_writing(
         config_,
         {.files = disk_, .keeper = keeper_, .listener = listener_, .post = {}},
@@ -285,76 +341,17 @@ bool CrashWorld::open() {
     open_error_ = opened ? ErrorCode{} : opened.error();
     if (!opened) return false;
     log_ = std::move(*opened);
-    const auto topic = log_->ensure_topic("vehicle.telemetry", partition_count);
-    if (!topic) return false;
-    partitions_ = *topic;
+    const auto made = log_->ensure_topic(topic, partition_count);
+    if (!made) return false;
+    partitions_ = *made;
     return true;
 }
 
 void CrashWorld::check() {
-    if (!report_.gaps.empty()) violated("a gap was reported");
-    for (std::size_t i = 0; i < partition_count; ++i)
-        check_partition(i);
-    check_sessions();
-    sent_.clear();
-}
-
-void CrashWorld::check_partition(std::size_t at) {
-    Model& model = models_[at];
-    const Positions positions = log_->positions(partitions_[at]);
-    const auto durable = static_cast<std::size_t>(positions.durable.value());
-    const std::string where = "partition " + std::to_string(at) + ": ";
-    if (positions.start != Offset{0}) return violated(where + "it does not begin at 0");
-    if (durable < model.acknowledged) {
-        return violated(
-            where + "acknowledged readings are missing: " + std::to_string(durable) + " of " +
-            std::to_string(model.acknowledged)
-        );
-    }
-    if (durable < model.visible) return violated(where + "readings that were seen are missing");
-    if (durable > model.records.size()) return violated(where + "more than was written");
-
-    Buffer buffer;
-    Buffer scratch;
-    Offset next{0};
-    const std::size_t bytes_max = 1 + random_.below(100'000);
-    while (next < positions.durable) {
-        const auto read = log_->read(partitions_[at], next, bytes_max, buffer);
-        if (!read || read->next <= next) return violated(where + "reading stops");
-        for (Bytes rest = read->batches; !rest.empty();) {
-            const auto header = check_batch(rest);
-            if (!header) return violated(where + "a reader got a bad batch");
-            auto cursor = RecordCursor::open(rest, *header, scratch);
-            if (!cursor) return violated(where + "a reader got a bad batch");
-            while (true) {
-                const auto record = cursor->next();
-                if (!record) return violated(where + "a reader got a bad record");
-                if (!record->has_value()) break;
-                if ((*record)->offset < next) continue;
-                if ((*record)->offset != next) return violated(where + "a hole");
-                const auto number = number_of((*record)->value.value());
-                if (number != model.records[static_cast<std::size_t>(next.value())]) {
-                    return violated(where + "other bytes than were written");
-                }
-                ++next;
-            }
-            rest = rest.subspan(header->total_bytes);
-        }
-    }
-    model.records.resize(durable);
-    model.acknowledged = durable;
-    model.visible = durable;
-}
-
-// The keeper has the state that was acknowledged last, or one that was sent later.
-void CrashWorld::check_sessions() {
-    for (auto& [client, session] : sessions_) {
-        const auto kept = keeper_.sessions.find(client);
-        const std::uint64_t state = kept == keeper_.sessions.end() ? 0 : std::stoull(kept->second);
-        if (state < session.acknowledged) violated("an acknowledged session is missing");
-        if (state > session.sent) violated("a session that was not sent");
-        session = {.acknowledged = state, .sent = state};
-    }
+    auto wrong = CrashModel::check_report(report_);
+    if (!wrong) wrong = model_.check(*log_, partitions_, 1 + random_.below(100'000));
+    if (!wrong) wrong = model_.check_sessions(keeper_);
+    if (wrong) violated(*wrong);
 }
 
 void CrashWorld::violated(const std::string& what) {

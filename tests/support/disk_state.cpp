@@ -221,8 +221,16 @@ bool DiskNameChange::is_in(std::string_view folder) const {
 }
 
 void DiskState::change(DiskNameChange change) {
+    lose_name(change.erase);
+    lose_name(change.set);
     change.apply_to(live);
     unsynced_names.push_back(std::move(change));
+}
+
+void DiskState::lose_name(const std::string& path) {
+    const auto named = live.find(path);
+    if (named == live.end() || named->second.is_directory) return;
+    inodes.at(named->second.inode).lost_a_name = true;
 }
 
 std::uint32_t DiskState::make_file(const std::string& path) {
@@ -244,7 +252,7 @@ void DiskState::sync_names(std::string_view folder) {
     unsynced_names = std::move(others);
     std::vector<std::uint32_t> numbers;
     for (const auto& [number, inode] : inodes) {
-        numbers.push_back(number);
+        if (inode.lost_a_name) numbers.push_back(number);
     }
     for (const std::uint32_t number : numbers) {
         forget_if_unused(number);
@@ -254,6 +262,7 @@ void DiskState::sync_names(std::string_view folder) {
 void DiskState::forget_if_unused(std::uint32_t number) {
     const auto found = inodes.find(number);
     if (found == inodes.end() || found->second.open_count > 0) return;
+    if (!found->second.lost_a_name) return;
     if (names_inode(live, number) || names_inode(durable, number)) return;
     const auto may_name = [&](const DiskNameChange& change) {
         return !change.set.empty() && change.name.inode == number;

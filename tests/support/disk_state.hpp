@@ -53,6 +53,7 @@ struct DiskInode {
         doomed;  // a sync failed over them: readers see them, no sync writes them
     std::uint32_t sync_failures = 0;
     std::uint32_t open_count = 0;
+    bool lost_a_name = false;  // else it has the one it was made with
 
     void write(std::uint64_t at, Bytes data);
     void truncate(std::uint64_t bytes);
@@ -100,6 +101,9 @@ struct DiskState {
     [[nodiscard]] bool has_folder(std::string_view path) const;
     [[nodiscard]] std::uint64_t page_count() const;
     void power_cut(SeededRandom& random, Tear tear);
+
+private:
+    void lose_name(const std::string& path);
 };
 
 [[nodiscard]] std::string_view folder_of(std::string_view path);

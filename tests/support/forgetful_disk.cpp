@@ -90,6 +90,7 @@ ForgetfulDisk::Call ForgetfulDisk::begin(DiskCall call, std::uint64_t life) {
     ++all_count_;
     if (all_count_ == crash_at_any_ || nth == crash_at_[index(call)]) {
         is_off_ = true;
+        crashed_at_ = call;
         result.crashes = true;
         result.error = powered_off;
         return result;
@@ -102,6 +103,12 @@ ForgetfulDisk::Call ForgetfulDisk::begin(DiskCall call, std::uint64_t life) {
     result.fails = !armed.fault.lies;
     result.error = armed.fault.lies ? 0 : armed.fault.error;
     result.short_bytes = armed.fault.short_bytes;
+    return result;
+}
+
+ForgetfulDisk::Call ForgetfulDisk::begin(const DiskMoment& moment, std::uint64_t life) {
+    Call result = begin(moment.call, life);
+    if (result.error == 0 && lies_ && lies_(moment)) result.lies = true;
     return result;
 }
 
@@ -124,7 +131,7 @@ Result<std::unique_ptr<File>> ForgetfulDisk::open(
         found = state_.live.find(name);
     }
     if (call.crashes) return system_error(powered_off);
-    return open_file(found->second.inode, mode != OpenMode::read);
+    return open_file(found->second.inode, mode != OpenMode::read, name);
 }
 
 Result<void> ForgetfulDisk::rename(
@@ -203,10 +210,11 @@ Result<std::vector<DirectoryEntry>> ForgetfulDisk::list(const std::filesystem::p
 
 Result<void> ForgetfulDisk::sync_directory(const std::filesystem::path& path) {
     const std::lock_guard lock{mutex_};
-    const Call call = begin(DiskCall::sync_directory);
+    const std::string folder = key(path);
+    const Call call =
+        begin({.call = DiskCall::sync_directory, .path = folder, .at = 0, .handle_nth = 0}, life_);
     if (call.error != 0) return system_error(call.error);
     if (call.lies) return {};
-    const std::string folder = key(path);
     if (!state_.has_folder(folder)) return system_error(ENOENT);
     state_.sync_names(folder);
     return {};
@@ -269,6 +277,11 @@ void ForgetfulDisk::clear_faults() {
     crash_at_any_ = 0;
 }
 
+void ForgetfulDisk::lie_where(std::function<bool(const DiskMoment&)> lies) {
+    const std::lock_guard lock{mutex_};
+    lies_ = std::move(lies);
+}
+
 void ForgetfulDisk::crash_at(std::uint64_t nth) {
     const std::lock_guard lock{mutex_};
     crash_at_any_ = all_count_ + nth;
@@ -282,6 +295,11 @@ void ForgetfulDisk::crash_at(DiskCall call, std::uint64_t nth) {
 bool ForgetfulDisk::is_off() const {
     const std::lock_guard lock{mutex_};
     return is_off_;
+}
+
+std::optional<DiskCall> ForgetfulDisk::crashed_at() const {
+    const std::lock_guard lock{mutex_};
+    return is_off_ ? std::optional{crashed_at_} : std::nullopt;
 }
 
 void ForgetfulDisk::power_cut() {
@@ -343,6 +361,19 @@ std::uint64_t ForgetfulDisk::count(DiskCall call) const {
 std::uint64_t ForgetfulDisk::count() const {
     const std::lock_guard lock{mutex_};
     return all_count_;
+}
+
+std::size_t ForgetfulDisk::count_names(const std::filesystem::path& folder, std::string_view ending)
+    const {
+    const std::lock_guard lock{mutex_};
+    const std::string inside = key(folder) + "/";
+    std::size_t count = 0;
+    for (auto named = state_.live.lower_bound(inside);
+         named != state_.live.end() && named->first.starts_with(inside);
+         ++named) {
+        if (named->first.ends_with(ending)) ++count;
+    }
+    return count;
 }
 
 bool ForgetfulDisk::exists(const std::filesystem::path& path) const {

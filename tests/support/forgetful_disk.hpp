@@ -7,10 +7,13 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace milepost::test {
@@ -46,6 +49,14 @@ struct DiskFault {
     bool lies = false;
 };
 
+// One call that could lie: sync, overwrite, sync_directory.
+struct DiskMoment {
+    DiskCall call;
+    std::string_view path;         // as the file was opened, or the folder
+    std::uint64_t at = 0;          // of an overwrite
+    std::uint64_t handle_nth = 0;  // of a sync: the n-th through this open file, from 1
+};
+
 // A disk in memory that keeps only what was synced: file bytes by sync or overwrite_durable, names
 // by sync_directory. Deterministic from its seed. Thread: any.
 class ForgetfulDisk final : public storage::FileSystem {
@@ -70,11 +81,15 @@ public:
     // The n-th `call` from now (1: the next) fails. One fault per kind of call.
     void fail(DiskCall call, std::uint64_t nth, DiskFault fault = {});
     void clear_faults();
+    // Every call that this says yes to says "done" and keeps nothing; stays until it is replaced.
+    void lie_where(std::function<bool(const DiskMoment&)> lies);
     // The power goes at the n-th call from now, of any kind or of one: that call may have done its
     // work or a part of it; it and all later ones fail (EHOSTDOWN) until power_cut().
     void crash_at(std::uint64_t nth);
     void crash_at(DiskCall call, std::uint64_t nth);
     [[nodiscard]] bool is_off() const;
+    // The call at which the power went, while it is off.
+    [[nodiscard]] std::optional<DiskCall> crashed_at() const;
 
     // Power off, and on again: every unsynced change is kept, dropped or torn, by 512-byte sectors
     // (or at any byte), each by itself; every unsynced name is there or not. Open files and locks
@@ -95,6 +110,11 @@ public:
     // --- looking ---
     [[nodiscard]] std::uint64_t count(DiskCall call) const;
     [[nodiscard]] std::uint64_t count() const;  // of all kinds
+    // Files of a folder whose names end so.
+    [[nodiscard]] std::size_t count_names(
+        const std::filesystem::path& folder,
+        std::string_view ending
+    ) const;
     [[nodiscard]] bool exists(const std::filesystem::path& path) const;
     [[nodiscard]] Buffer content(const std::filesystem::path& path) const;
 
@@ -125,12 +145,14 @@ private:
     Call begin(DiskCall call) { return begin(call, life_); }
 
     Call begin(DiskCall call, std::uint64_t life);
+    // Of a call that may lie.
+    Call begin(const DiskMoment& moment, std::uint64_t life);
 
     [[nodiscard]] DiskInode& inode(std::uint32_t number) { return state_.inodes.at(number); }
 
     [[nodiscard]] DiskInode& inode(const std::filesystem::path& path);
     Result<void> write(std::uint32_t number, std::uint64_t at, Bytes bytes);
-    std::unique_ptr<storage::File> open_file(std::uint32_t inode, bool writable);
+    std::unique_ptr<storage::File> open_file(std::uint32_t inode, bool writable, std::string path);
     void closed(std::uint32_t number);
     void die();
 
@@ -144,6 +166,8 @@ private:
     std::uint64_t crash_at_any_ = 0;
     std::uint64_t life_ = 1;  // what was opened in an earlier life is dead
     bool is_off_ = false;
+    DiskCall crashed_at_{};
+    std::function<bool(const DiskMoment&)> lies_;
     Tear tear_ = Tear::at_sectors;
     std::uint64_t capacity_pages_ = no_limit;
     std::set<std::string> locks_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <string>
+#include <utility>
 
 namespace milepost::test {
 namespace {
@@ -23,10 +25,11 @@ ErrorCode system_error(int number) {
 
 class ForgetfulFile final : public File {
 public:
-    ForgetfulFile(ForgetfulDisk& disk, std::uint32_t inode, bool writable)
+    ForgetfulFile(ForgetfulDisk& disk, std::uint32_t inode, bool writable, std::string path)
         : disk_(disk)
         , inode_(inode)
         , writable_(writable)
+        , path_(std::move(path))
         , life_(disk.life_)
         , failures_seen_(disk.inode(inode).sync_failures) {
         ++disk.inode(inode).open_count;
@@ -57,7 +60,10 @@ public:
         const bool is_aligned = at.value() % block_bytes == 0 && bytes.size() % block_bytes == 0 &&
                                 reinterpret_cast<std::uintptr_t>(bytes.data()) % block_bytes == 0;
         MILEPOST_CHECK(is_aligned);
-        const auto call = disk_.begin(DiskCall::overwrite, life_);
+        const auto call = disk_.begin(
+            {.call = DiskCall::overwrite, .path = path_, .at = at.value(), .handle_nth = 0},
+            life_
+        );
         MILEPOST_TRY(write(call, at, bytes));
         if (call.lies) return {};
         // Only this write is promised, as with a direct one; what it lies over goes with it.
@@ -69,7 +75,10 @@ public:
 
     Result<void> sync() override {
         const std::lock_guard lock{disk_.mutex_};
-        const auto call = disk_.begin(DiskCall::sync, life_);
+        const auto call = disk_.begin(
+            {.call = DiskCall::sync, .path = path_, .at = 0, .handle_nth = ++syncs_},
+            life_
+        );
         if (call.lies) return {};
         auto& inode = disk_.inode(inode_);
         if (call.error != 0) {
@@ -131,12 +140,18 @@ private:
     ForgetfulDisk& disk_;
     std::uint32_t inode_;
     bool writable_;
+    std::string path_;
     std::uint64_t life_;
+    std::uint64_t syncs_ = 0;
     std::uint32_t failures_seen_;
 };
 
-std::unique_ptr<File> ForgetfulDisk::open_file(std::uint32_t inode, bool writable) {
-    return std::make_unique<ForgetfulFile>(*this, inode, writable);
+std::unique_ptr<File> ForgetfulDisk::open_file(
+    std::uint32_t inode,
+    bool writable,
+    std::string path
+) {
+    return std::make_unique<ForgetfulFile>(*this, inode, writable, std::move(path));
 }
 
 }  // namespace milepost::test
