@@ -1,10 +1,13 @@
 #include "storage/journal/replay.hpp"
 
 #include "storage/base/units.hpp"
+#include "storage/format/record_batch.hpp"
 #include "storage/journal/errc.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <variant>
 
 namespace milepost::storage {
 namespace {
@@ -47,8 +50,10 @@ private:
     Result<void> read_ring(std::uint64_t file_bytes);
     Result<void> find_frames(const JournalKey& key);
     Result<std::size_t> look_at(std::size_t at, const JournalKey& key);
+    void note_lost(Bytes bytes, const FrameHeader& header);
     void put_in_order();
     void find_holes();
+    void keep_lost_of_holes();
     void release_the_rest();
 
     File& file_;
@@ -72,6 +77,7 @@ Result<Replay> Scan::run() {
     MILEPOST_TRY(find_frames(key));
     put_in_order();
     find_holes();
+    keep_lost_of_holes();
     release_the_rest();
     return std::move(replay_);
 }
@@ -133,6 +139,7 @@ Result<std::size_t> Scan::look_at(std::size_t at, const JournalKey& key) {
     const auto payload = check_frame_payload(bytes, *header, key);
     if (!payload) {
         begun_ = std::max(begun_, place.sequence);
+        if (place.sequence >= first_) note_lost(bytes, *header);
         return block_bytes;
     }
     if (place.sequence >= first_) {
@@ -144,6 +151,29 @@ Result<std::size_t> Scan::look_at(std::size_t at, const JournalKey& key) {
         });
     }
     return header->total_bytes();
+}
+
+// As far as its sections can be walked. A field that was hit is found where two say the same.
+void Scan::note_lost(Bytes bytes, const FrameHeader& header) {
+    const Bytes behind = bytes.subspan(frame_header_bytes);
+    SectionCursor cursor{
+        behind.first(std::min(behind.size(), header.payload_bytes)),
+        header.section_count};
+    while (true) {
+        const auto section = cursor.next();
+        if (!section || !section->has_value()) return;
+        const auto* records = std::get_if<RecordsSection>(&**section);
+        if (records == nullptr) continue;
+        const auto batch = decode_batch_header(records->batch);
+        if (!batch || batch->total_bytes != records->batch.size()) continue;
+        if (batch->record_count != batch->last_offset_delta + 1) continue;
+        replay_.lost.push_back({
+            .sequence = header.place.sequence,
+            .name = {std::string{records->topic}, records->partition},
+            .base = batch->base_offset,
+            .next = batch->next_offset(),
+        });
+    }
 }
 
 void Scan::put_in_order() {
@@ -184,6 +214,26 @@ void Scan::find_holes() {
     reach(std::max(known, begun_));
     replay_.next_sequence = expected;
     replay_.torn_end = begun_ == expected;
+}
+
+// What was in flight was never acknowledged, and what is whole elsewhere is not lost.
+void Scan::keep_lost_of_holes() {
+    std::erase_if(replay_.lost, [&](const LostRecords& lost) {
+        return std::none_of(
+            replay_.holes.begin(),
+            replay_.holes.end(),
+            [&](const SequenceHole& hole) {
+                return hole.first <= lost.sequence && lost.sequence < hole.end;
+            }
+        );
+    });
+    std::stable_sort(
+        replay_.lost.begin(),
+        replay_.lost.end(),
+        [](const LostRecords& left, const LostRecords& right) {
+            return left.sequence < right.sequence;
+        }
+    );
 }
 
 void Scan::release_the_rest() {

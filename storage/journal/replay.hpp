@@ -1,6 +1,7 @@
 #pragma once
 
 #include "storage/base/result.hpp"
+#include "storage/format/offsets.hpp"
 #include "storage/fs/file_system.hpp"
 #include "storage/fs/memory_region.hpp"
 #include "storage/journal/frame.hpp"
@@ -29,6 +30,15 @@ struct SequenceHole {
     friend bool operator==(const SequenceHole&, const SequenceHole&) = default;
 };
 
+// What a frame says it held that is rot now, but whose header is whole: its own word, not covered
+// by any CRC that holds. Good for offsets that must not be given again, not for records.
+struct LostRecords {
+    std::uint64_t sequence = 0;
+    TopicPartition name;
+    Offset base;
+    Offset next;
+};
+
 // What a ring file holds. The outcome for every frame, with `first` from the newest whole slot:
 //
 //   sequence   frame     and                                  then
@@ -46,6 +56,7 @@ struct Replay {
     bool torn_end = false;     // the last frame was begun and not finished
     std::vector<ReplayedFrame> frames;
     std::vector<SequenceHole> holes;
+    std::vector<LostRecords> lost;  // of the holes, in the order of sequences
     std::uint64_t next_sequence = 1;
     FilePosition next_position;       // where the next frame goes, if it fits there
     std::uint64_t written_bytes = 0;  // of the ring: what the file has of it

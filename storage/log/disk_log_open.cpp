@@ -174,7 +174,8 @@ Result<void> DiskLog::open_journal(RecoveryReport& report) {
          .data_dir = config_.data_dir,
          .slot = replayed.slot,
          .frames = replayed.frames,
-         .holes = replayed.holes},
+         .holes = replayed.holes,
+         .lost = replayed.lost},
         partitions_,
         readers_,
         report
@@ -191,7 +192,8 @@ Result<void> DiskLog::make_journal(
          .data_dir = config_.data_dir,
          .slot = std::nullopt,
          .frames = {},
-         .holes = {}},
+         .holes = {},
+         .lost = {}},
         partitions_,
         readers_,
         report
@@ -252,10 +254,12 @@ Result<void> DiskLog::read_journal(RecoveryReport& report) {
         .slot = replay_ ? replay_->slot : no_slot,
         .frames = {},
         .holes = {},
+        .lost = {},
         .read_only = true};
     if (replay_) {
         input.frames = replay_->frames;
         input.holes = replay_->holes;
+        input.lost = replay_->lost;
     }
     return recover(input, partitions_, readers_, report);
 }

@@ -57,6 +57,7 @@ void Partition::restore_tail(const TailEntry& entry) {
 void Partition::restore_end(Offset next) {
     MILEPOST_CHECK(next.value() >= durable_);
     if (tail_.empty()) segments_end_ = next;
+    restored_end_ = next;
     durable_ = next.value();
     appended_ = next.value();
 }
@@ -92,6 +93,9 @@ void Partition::publish_segments(const std::vector<SegmentFacts>& written) {
         segments_end_ = segment.next;
     }
     tail_.drop_before(segments_end_);
+    // A hole at the end belongs to what a checkpoint says of the segments: the frames that prove it
+    // are freed with it.
+    if (tail_.empty()) segments_end_ = std::max(segments_end_, restored_end_);
 }
 
 Positions Partition::positions() const {

@@ -39,7 +39,8 @@ public:
     // In order; reading begins at the first one's base, appends go on at `next`.
     void restore(std::vector<SegmentFacts> segments, Offset next);
     void restore_tail(const TailEntry& entry);
-    // Nothing is there between the end of what was restored and `next`.
+    // Nothing is there between the end of what was restored and `next`: those offsets are gone, and
+    // are not given again.
     void restore_end(Offset next);
 
     // --- the owner of the open group ---
@@ -93,6 +94,7 @@ private:
     Tail tail_;
     std::vector<SegmentFacts> segments_;
     Offset segments_end_;
+    Offset restored_end_;  // what recovery found: behind the last record there may be a hole
 };
 
 }  // namespace milepost::storage

@@ -1,5 +1,6 @@
 #include "storage/log/recovery.hpp"
 
+#include "storage/base/units.hpp"
 #include "storage/format/record_batch.hpp"
 #include "storage/journal/frame.hpp"
 #include "storage/log/recovery_table.hpp"
@@ -21,6 +22,8 @@ namespace milepost::storage {
 namespace {
 
 constexpr std::string_view gap_reason = "rot";
+// The most records that a group can have held: 4 MiB of the smallest.
+constexpr std::int64_t frame_records_max = 4 * mib / 7;
 // What others keep in the data folder.
 constexpr std::array<std::string_view, 5> known_names{
     "lock",
@@ -54,6 +57,7 @@ public:
         for (const ReplayedFrame& frame : input_.frames) {
             MILEPOST_TRY(replay(frame));
         }
+        reach_the_lost();
         reach_the_checkpoint();
         report_.frames = input_.frames.size();
         for (const SequenceHole& hole : input_.holes) {
@@ -177,6 +181,26 @@ private:
         if (input_.read_only) return {};
         MILEPOST_TRY(input_.files.make_directory(input_.data_dir / partition_folder_name(name)));
         return input_.files.sync_directory(input_.data_dir);
+    }
+
+    // What rotten frames say they held at the end of a partition is a hole, too. Their word counts
+    // where it goes on from what is there, or where other frames are lost without a word, and no
+    // further than those can have reached.
+    void reach_the_lost() {
+        std::int64_t silent = 0;
+        for (const SequenceHole& hole : input_.holes)
+            silent += static_cast<std::int64_t>(hole.end - hole.first);
+        std::uint64_t last = 0;
+        for (const LostRecords& lost : input_.lost)
+            silent -= std::exchange(last, lost.sequence) != lost.sequence ? 1 : 0;
+        for (const LostRecords& lost : input_.lost) {
+            const auto id = partitions_.find(lost.name);
+            if (!id) continue;
+            const Offset end = partitions_[*id].positions().durable;
+            if (lost.next <= end || lost.base - end > silent * frame_records_max) continue;
+            add_gap(lost.name, end, lost.next);
+            partitions_[*id].restore_end(lost.next);
+        }
     }
 
     // What the checkpoint promised and neither segments nor journal have is a hole at the end: its

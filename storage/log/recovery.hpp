@@ -22,6 +22,7 @@ struct RecoveryInput {
     // They point into a mirror that stays as long as the partitions' tails hold them.
     std::span<const ReplayedFrame> frames;
     std::span<const SequenceHole> holes;
+    std::span<const LostRecords> lost{};
     bool read_only = false;
 };
 

@@ -18,6 +18,8 @@ namespace {
 
 using test::record;
 
+// In a frame of one record of topic "t" with a key and a value of one byte.
+constexpr int value_byte = 48 + 8 + 2 + 1 + 4 + 61 + 7;
 constexpr std::string_view ring_file = "/data/journal/ring-00000001";
 
 class Fixture {
@@ -73,11 +75,12 @@ public:
     }
 
     // Spoils the frame that holds record `number`, if all frames are one block and none is freed.
-    void spoil_frame(int number) {
+    void spoil_frame(int number, int byte = 60, unsigned bit = 3) {
         disk.flip_bit(
             ring_file,
-            ring_begin + static_cast<std::uint64_t>(number) * block_bytes + 60,
-            3
+            ring_begin + static_cast<std::uint64_t>(number) * block_bytes +
+                static_cast<std::uint64_t>(byte),
+            bit
         );
     }
 
@@ -307,6 +310,129 @@ TEST_CASE(
     f.disk.power_cut();
     f.open();
     f.check_whole(20);
+}
+
+// Two partitions; what happens to the last frame of one while the other proves that it was durable.
+class HoleAtTheEnd {
+public:
+    HoleAtTheEnd() {
+        other = f.log->ensure_topic("other", 1).value().front();
+        f.put(0, 4);
+        put_other();
+        f.log.reset();
+    }
+
+    void put_other() {
+        REQUIRE(f.log->append(other, record("k", "other"), {}));
+        f.log->commit();
+    }
+
+    void open() {
+        f.open();
+        other = f.log->ensure_topic("other", 1).value().front();
+    }
+
+    // Where nothing is left the partition begins behind the hole.
+    [[nodiscard]] test::ReadBack read() const {
+        return f.read(f.log->positions(f.partition).start.value());
+    }
+
+    // Offsets 0 to `whole` are there, up to 4 is a hole, what is put now gets 4.
+    void check_hole(int whole) {
+        CHECK(f.log->positions(f.partition).durable == Offset{4});
+        CHECK(f.log->positions(f.partition).appended == Offset{4});
+        CHECK(read().values.size() == static_cast<std::size_t>(whole));
+    }
+
+    Fixture f;
+    PartitionId other;
+};
+
+TEST_CASE("recovery: a hole at the end of a partition is not given to others", "[recovery]") {
+    const bool with_tail = GENERATE(true, false);
+    HoleAtTheEnd hole;
+    Fixture& f = hole.f;
+    for (int i = with_tail ? 3 : 0; i < 4; ++i)
+        f.spoil_frame(i, value_byte);
+    hole.open();
+    const int whole = with_tail ? 3 : 0;
+    hole.check_hole(whole);
+    REQUIRE(f.report.gaps.size() == (with_tail ? 1 : 4));
+    CHECK(f.report.gaps.back().end == Offset{4});
+    CHECK(f.keeper.gaps.size() == f.report.gaps.size());
+
+    SECTION("after another start") {
+        hole.open();
+        hole.check_hole(whole);
+    }
+    SECTION("after a checkpoint and a start") {
+        REQUIRE(f.log->checkpoint_now());
+        hole.open();
+        CHECK(f.report.frames == 0);
+        CHECK(f.report.gaps.empty());
+        hole.check_hole(whole);
+    }
+    SECTION("after a new ring and a start") {
+        f.disk.fail(test::DiskCall::overwrite, 1);
+        hole.put_other();
+        CHECK(f.log->stats().ring_generations.value() == 1);
+        hole.open();
+        hole.check_hole(whole);
+    }
+    SECTION("after close") {
+        REQUIRE(f.log->close());
+        hole.open();
+        hole.check_hole(whole);
+    }
+    f.put(4);
+    REQUIRE(f.log->checkpoint_now());
+    f.put(5);
+    hole.open();
+    const auto got = hole.read();
+    REQUIRE(got.values.size() == static_cast<std::size_t>(whole + 2));
+    CHECK(got.offsets.back() == 5);
+    CHECK(got.values.back() == "5");
+    CHECK(got.offsets[static_cast<std::size_t>(whole)] == 4);
+}
+
+TEST_CASE(
+    "recovery: what a rotten frame says is believed no further than it can be true",
+    "[recovery]"
+) {
+    // A bit flipped anywhere in the last frame of a partition that a later frame proves.
+    HoleAtTheEnd hole;
+    Fixture& f = hole.f;
+    const auto state = f.disk.snapshot();
+    int not_given_again = 0;
+    constexpr int frame_used_bytes = value_byte + 2;
+    for (int byte = 0; byte < frame_used_bytes; ++byte) {
+        for (unsigned bit = 0; bit < 8; ++bit) {
+            CAPTURE(byte, bit);
+            f.log.reset();
+            f.disk.restore(state);
+            f.keeper.gaps.clear();
+            f.spoil_frame(3, byte, bit);
+            hole.open();
+            const Offset end = f.log->positions(f.partition).durable;
+            REQUIRE((end == Offset{3} || end == Offset{4}));
+            REQUIRE(f.log->positions(hole.other).durable == Offset{1});
+            not_given_again += end == Offset{4} ? 1 : 0;
+        }
+    }
+    CHECK(not_given_again > frame_used_bytes * 8 / 3);
+}
+
+TEST_CASE(
+    "recovery: the last frame of all is given again, nothing proves that it was there",
+    "[recovery]"
+) {
+    Fixture f;
+    f.put(0, 4);
+    f.log.reset();
+    f.spoil_frame(3, value_byte);
+    f.open();
+    CHECK(f.log->positions(f.partition).durable == Offset{3});
+    CHECK(f.report.gaps.empty());
 }
 
 }  // namespace milepost::storage
