@@ -435,4 +435,17 @@ TEST_CASE(
     CHECK(f.report.gaps.empty());
 }
 
+TEST_CASE("recovery: what was in flight holds nothing, whatever was lost before it", "[recovery]") {
+    Fixture f;
+    f.put(0, 4);
+    f.log.reset();
+    f.spoil_frame(1, 40);  // its header
+    f.spoil_frame(3, value_byte);
+    f.open();
+    CHECK(f.log->positions(f.partition).durable == Offset{3});
+    REQUIRE(f.report.gaps.size() == 1);
+    CHECK(f.report.gaps[0].first == Offset{1});
+    CHECK(f.report.gaps[0].end == Offset{2});
+}
+
 }  // namespace milepost::storage

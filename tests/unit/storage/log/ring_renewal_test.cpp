@@ -454,4 +454,26 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("renewal: a sync that fails while the log is closed costs no reading", "[renewal]") {
+    for (std::uint64_t k = 1; k <= 20; ++k) {
+        CAPTURE(k);
+        ForgetfulDisk disk{k};
+        LogConfig config = script_config();
+        config.background = true;
+        config.committer = k % 2 == 0 ? CommitterThread::always_inline
+                                      : CommitterThread::always_own;
+        World world{disk, config};
+        world.put_group();
+        world.posts.run_until([&] { return world.all_acked(); });
+        disk.fail(DiskCall::overwrite, 1);
+        world.put_group();
+        REQUIRE(world.log->close());
+        CHECK(world.all_acked());
+        world.die();
+        disk.power_cut();
+        REQUIRE(world.open());
+        world.check();
+    }
+}
+
 }  // namespace milepost::storage
