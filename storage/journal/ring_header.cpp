@@ -84,14 +84,16 @@ Buffer encode_ring_header(const RingHeader& header) {
 }
 
 Result<RingHeader> decode_ring_header(Bytes bytes) {
-    ErrorCode error = make_error_code(JournalErrc::header_damaged);
+    Result<RingHeader> found = make_error_code(JournalErrc::header_damaged);
     for (std::size_t copy = 0; copy < ring_header_copies; ++copy) {
         if (bytes.size() < (copy + 1) * block_bytes) break;
         auto header = decode_copy(bytes.subspan(copy * block_bytes, block_bytes));
-        if (header) return *header;
-        if (header.error() != make_error_code(JournalErrc::header_damaged)) error = header.error();
+        // Half upgraded by a newer version: it is that one's.
+        if (!header && header.error() == JournalErrc::newer_version) return header.error();
+        const bool is_better = header || header.error() != JournalErrc::header_damaged;
+        if (!found && is_better) found = std::move(header);
     }
-    return error;
+    return found;
 }
 
 std::filesystem::path ring_path(const std::filesystem::path& folder, std::uint32_t generation) {
