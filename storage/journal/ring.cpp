@@ -108,7 +108,7 @@ Result<std::unique_ptr<Ring>> Ring::open(
     MILEPOST_TRY(ring->open_files(files, ring_path(folder, generation), OpenMode::write));
     // First the cache goes to the disk, then it is dropped as far as the kernel follows the hint,
     // so that what is read is what the disk has.
-    MILEPOST_TRY(ring->slot_file_->sync());
+    const auto synced = ring->slot_file_->sync();
     ring->slot_file_->forget_cached(FilePosition{0}, 0);
     auto replay = replay_ring(*ring->frame_file_);
     if (!replay) return replay.error();
@@ -116,7 +116,11 @@ Result<std::unique_ptr<Ring>> Ring::open(
         return make_error_code(JournalErrc::header_damaged);
     }
     ring->take_over(std::move(*replay));
-    MILEPOST_TRY(ring->settle());
+    if (synced) {
+        (void)ring->settle().has_error();
+    } else {
+        (void)ring->poison(synced.error());
+    }
     return ring;
 }
 
@@ -158,10 +162,11 @@ void Ring::take_over(Replay replay) {
 Result<void> Ring::settle() {
     if (!live_.empty()) {
         const LiveFrame& last = live_.back();
-        MILEPOST_TRY(frame_file_->overwrite_durable(
+        const auto written = frame_file_->overwrite_durable(
             FilePosition{ring_begin + last.at},
             mirror_.bytes().subspan(last.at, last.bytes)
-        ));
+        );
+        if (!written) return poison(written.error());
     }
     if (replayed_.slot) MILEPOST_TRY(write_slot_area(*replayed_.slot));
     return {};

@@ -52,7 +52,9 @@ public:
     );
 
     // Opens and replays. What it finds is made durable before it returns: it may so far only be in
-    // the page cache of a process that was killed, or of one whose last sync failed.
+    // the page cache of a process that was killed, or of one whose last sync failed. Where that
+    // fails the ring is poisoned: everything is in the mirror, and must be durable elsewhere before
+    // anybody sees it.
     static Result<std::unique_ptr<Ring>> open(
         FileSystem& files,
         const std::filesystem::path& folder,

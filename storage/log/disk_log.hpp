@@ -125,7 +125,7 @@ private:
     Result<void> tell_keeper(RecoveryReport& report);
     void settle_sizes();
     void take_over_partitions();
-    void start_work();
+    Result<void> start_work(RecoveryReport& report);
 
     // Committing: on the owner's thread, but for write_group().
     void drive();

@@ -101,7 +101,7 @@ Result<std::unique_ptr<DiskLog>> DiskLog::open_for_writing(
     log->settle_sizes();
     log->take_over_partitions();
     MILEPOST_TRY(log->tell_keeper(report));
-    log->start_work();
+    MILEPOST_TRY(log->start_work(report));
     report.log_id = log->log_id_;
     report.took = monotonic_now() - begin;
     return log;
@@ -298,7 +298,7 @@ void DiskLog::take_over_partitions() {
     group_.make_room(partitions_.size());
 }
 
-void DiskLog::start_work() {
+Result<void> DiskLog::start_work(RecoveryReport& report) {
     committer_.emplace(*ring_, partitions_, stats_);
     checkpointer_.emplace(Checkpointer::Parts{
         .files = wiring_.files,
@@ -321,9 +321,18 @@ void DiskLog::start_work() {
                 return written_;
             },
         .pause = config_.renewal_pause});
+    if (ring_->poisoned()) {
+        // Nobody has seen anything yet, and nobody does before it is durable.
+        report.notes.push_back(
+            "journal: its ring cannot be made durable (" + ring_->poison_error().message() +
+            "): it goes on in a new one"
+        );
+        (void)renewal_->run_if_due(renewal_->ask(monotonic_now()));
+        if (const auto outcome = renewal_->take_outcome(); *outcome) return *outcome;
+    }
     space_low_ = space_is_low();
     intake_ = work_out_intake();
-    if (!config_.background) return;
+    if (!config_.background) return {};
     if (config_.committer != CommitterThread::always_inline) {
         commit_thread_ = std::make_unique<CommitThread>([this] {
             write_group();
@@ -338,6 +347,7 @@ void DiskLog::start_work() {
         [this] { after_checkpoint_step(); }
     );
     if (ring_->used_bytes() > ring_->capacity_bytes() / 2) checkpoint_thread_->kick();
+    return {};
 }
 
 }  // namespace milepost::storage

@@ -476,4 +476,59 @@ TEST_CASE("renewal: a sync that fails while the log is closed costs no reading",
     }
 }
 
+TEST_CASE("renewal: a ring that cannot be made durable at a start is replaced there", "[renewal]") {
+    const auto call = GENERATE(DiskCall::sync, DiskCall::overwrite);
+    const bool with_checkpoint = GENERATE(false, true);
+    for (std::uint64_t k = 1; k <= 4; ++k) {
+        CAPTURE(name(call), with_checkpoint, k);
+        ForgetfulDisk disk{k};
+        World world{disk};
+        world.put_group();
+        world.put_group();
+        if (with_checkpoint) REQUIRE(world.log->checkpoint_now());
+        world.put_group();
+        // The last frame is whole in the cache, and nowhere else.
+        disk.fail(DiskCall::overwrite, 1, {.for_ever = true, .short_bytes = 1U << 20U});
+        world.put_group();
+        world.die();
+        disk.clear_faults();
+        disk.kill_process();
+        disk.fail(call, k);
+        bool opened = world.open();
+        // The second one was made, and failed, before.
+        if (k == 1) CHECK((opened && disk.exists("/data/journal/ring-00000003")));
+        if (!opened) {  // the new ring's turn to fail: it starts once the disk does its work
+            disk.clear_faults();
+            opened = world.open();
+        }
+        REQUIRE(opened);
+        world.check();
+        const std::size_t seen = world.durable_records();
+        world.put_group();
+        CHECK(world.all_acked());
+        world.die();
+        disk.clear_faults();
+        disk.power_cut();
+        REQUIRE(world.open());
+        CHECK(world.durable_records() > seen);
+        world.check();
+    }
+}
+
+TEST_CASE("renewal: a step of pre-writing that fails costs a ring and nothing else", "[renewal]") {
+    ForgetfulDisk disk;
+    LogConfig config = script_config();
+    config.background = true;
+    config.ring_bytes = 6 * mib;
+    config.limit_bytes = 128 * mib;
+    disk.fail(DiskCall::sync, 2);  // the first is the new ring's own
+    World world{disk, config};
+    world.put_group();
+    world.posts.run_until([&] { return world.listener.new_rings.size() == 1; });
+    world.put_group();
+    REQUIRE(world.log->close());
+    CHECK(world.all_acked());
+    check_comes_back(world, disk, true);
+}
+
 }  // namespace milepost::storage
