@@ -23,6 +23,7 @@ struct Raw {
     bool json = false;
     bool account = false;
     bool deep = false;
+    bool yes = false;
     bool from_beginning = false;
     bool exits_at_end = false;
     std::vector<std::string> topics;
@@ -91,6 +92,27 @@ void add_consume(CLI::App& app, Raw& raw) {
         )
         ->type_name("FMT")
         ->capture_default_str();
+}
+
+void add_verify_and_repair(CLI::App& app, Raw& raw) {
+    auto* verify = app.add_subcommand(
+        "verify",
+        "Check every frame and batch of a stopped gateway's folder, or of sealed segments.\n"
+        "Exit 0: sound, or with no hole but those that the gap ledger has (\"all known\");\n"
+        "1: rot, a wrong index, an unknown hole; 2: nothing there, or in use"
+    );
+    add_common(*verify, raw);
+    verify->add_option("DIR", raw.folder, "The data folder")->required();
+    verify->add_flag("--deep", raw.deep, "Also decompress and walk the records");
+    auto* repair = app.add_subcommand(
+        "repair",
+        "Say what would put a stopped gateway's folder right again; with --yes, do it.\n"
+        "What is replaced is kept beside as <name>.damaged-<N>. Exit 0: nothing to do, or done;\n"
+        "1: something could not be repaired; 2: nothing there, or in use"
+    );
+    add_common(*repair, raw);
+    repair->add_option("DIR", raw.folder, "The data folder")->required();
+    repair->add_flag("--yes", raw.yes, "Do it");
 }
 
 void add_reconcile(CLI::App& app, Raw& raw) {
@@ -169,6 +191,7 @@ Command to_command(const CLI::App& app, const Raw& raw) {
     if (app.got_subcommand("topics")) return TopicsOptions{raw.source, raw.json};
     if (app.got_subcommand("consume")) return to_consume(raw);
     if (app.got_subcommand("verify")) return VerifyOptions{raw.folder, raw.deep, raw.json};
+    if (app.got_subcommand("repair")) return RepairOptions{raw.folder, raw.yes, raw.json};
     return to_reconcile(raw);
 }
 
@@ -192,15 +215,7 @@ std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
     add_common(*topics, raw);
     add_source(*topics, raw);
     add_consume(app, raw);
-    auto* verify = app.add_subcommand(
-        "verify",
-        "Check every frame and batch of a stopped gateway's folder, or of sealed segments.\n"
-        "Exit 0: sound, or with no hole but those that the gap ledger has (\"all known\");\n"
-        "1: rot, a wrong index, an unknown hole; 2: nothing there, or in use"
-    );
-    add_common(*verify, raw);
-    verify->add_option("DIR", raw.folder, "The data folder")->required();
-    verify->add_flag("--deep", raw.deep, "Also decompress and walk the records");
+    add_verify_and_repair(app, raw);
     add_reconcile(app, raw);
 
     try {

@@ -48,6 +48,12 @@ struct VerifyOptions {
     bool json = false;
 };
 
+struct RepairOptions {
+    std::string data_dir;
+    bool yes = false;
+    bool json = false;
+};
+
 struct ReconcileOptions {
     SourceOptions source;
     std::vector<std::string> ledgers;
@@ -57,8 +63,13 @@ struct ReconcileOptions {
     bool json = false;
 };
 
-using Command =
-    std::variant<StatusOptions, TopicsOptions, ConsumeOptions, VerifyOptions, ReconcileOptions>;
+using Command = std::variant<
+    StatusOptions,
+    TopicsOptions,
+    ConsumeOptions,
+    VerifyOptions,
+    RepairOptions,
+    ReconcileOptions>;
 
 // The command line, or the exit code when it is done already (--help, --version) or wrong.
 [[nodiscard]] std::variant<Command, int> parse_flags(int argc, const char* const* argv);

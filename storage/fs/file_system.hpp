@@ -90,6 +90,16 @@ public:
         const std::filesystem::path& from,
         const std::filesystem::path& to
     ) = 0;
+
+    // A second name for a file, which must not exist. The base says "not supported", as some file
+    // systems do (with this or another error).
+    virtual Result<void> link(
+        const std::filesystem::path& /*file*/,
+        const std::filesystem::path& /*name*/
+    ) {
+        return make_error_code(boost::system::errc::operation_not_supported);
+    }
+
     virtual Result<void> remove(const std::filesystem::path& path) = 0;
     virtual Result<void> make_directory(const std::filesystem::path& path
     ) = 0;  // parents exist; ok if there

@@ -234,6 +234,14 @@ Result<void> PosixFileSystem::rename(
     return {};
 }
 
+Result<void> PosixFileSystem::link(
+    const std::filesystem::path& file,
+    const std::filesystem::path& name
+) {
+    if (::link(file.c_str(), name.c_str()) < 0) return last_error();
+    return {};
+}
+
 Result<void> PosixFileSystem::remove(const std::filesystem::path& path) {
     if (::unlink(path.c_str()) == 0) return {};
     const int unlink_error = errno;

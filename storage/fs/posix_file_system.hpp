@@ -21,6 +21,8 @@ public:
     Result<std::unique_ptr<File>> open(const std::filesystem::path& path, OpenMode mode) override;
     Result<void> rename(const std::filesystem::path& from, const std::filesystem::path& to)
         override;
+    Result<void> link(const std::filesystem::path& file, const std::filesystem::path& name)
+        override;
     Result<void> remove(const std::filesystem::path& path) override;
     Result<void> make_directory(const std::filesystem::path& path) override;
     Result<std::vector<DirectoryEntry>> list(const std::filesystem::path& path) override;

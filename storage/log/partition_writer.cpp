@@ -110,7 +110,8 @@ Result<void> PartitionWriter::roll(Offset base) {
         distrusted_base_ = active_->base_offset();
         return sealed.error();
     }
-    publish_active();
+    // Behind a hole at the end nothing of it may be new.
+    if (active_->next_offset() >= partition_.segments_end()) publish_active();
     auto made = create_segment(base);
     if (!made) return made.error();
     active_ = std::move(*made);

@@ -267,6 +267,7 @@ Result<VerifiedFile> audit_index(
     if (!file) {
         if (file.error() != boost::system::errc::no_such_file_or_directory) return file.error();
         line.note = "missing; it is made again";
+        line.is_there = false;
         return line;
     }
     const auto entries = load<Entry>(**file);

@@ -19,6 +19,7 @@ struct VerifiedFile {
     std::filesystem::path path;  // below the data folder
     bool is_sound = true;
     std::string note{};  // one line for people
+    bool is_there = true;
 };
 
 // What is known of a segment before its files are looked at.

@@ -93,7 +93,7 @@ Result<VerifyReport> FolderVerifier::run() {
         });
     };
     std::unique_ptr<FolderLock> held;
-    if (has(lock_name)) {
+    if (has(lock_name) && !options_.has_lock) {
         auto lock = files_.lock(data_dir_ / lock_name);
         if (!lock) return lock.error();
         held = std::move(*lock);
@@ -206,7 +206,10 @@ Result<void> FolderVerifier::verify_partition(const TopicPartition& partition) {
     for (const DirectoryEntry& entry : *entries) {
         const auto name = parse_segment_file_name(entry.name);
         if (name && std::binary_search(bases.begin(), bases.end(), name->base)) continue;
-        const char* note = name ? "an index without its segment; not used" : "not ours; left alone";
+        const bool is_kept = entry.name.find(".damaged-") != std::string::npos;
+        const char* note = name      ? "an index without its segment; not used"
+                           : is_kept ? "the original of a repair; not used"
+                                     : "not ours; left alone";
         say({.path = below / entry.name, .note = note});
     }
     const auto* checkpoint = checkpoint_of(partition);
@@ -229,6 +232,7 @@ Result<void> FolderVerifier::verify_partition(const TopicPartition& partition) {
         trust(segment, partition, is_last);
         const auto audit = audit_segment(files_, segment);
         if (!audit) return audit.error();
+        if (options_.on_segment) options_.on_segment(partition, segment, *audit, is_last);
         for (VerifiedFile line : audit->files) {
             line.path = below / line.path;
             say(std::move(line));
@@ -316,6 +320,9 @@ void FolderVerifier::verify_ends() {
         const bool is_known = known_holes_.cover(each.name, end, each.next);
         ++report_.holes;
         if (is_known) ++report_.known_holes;
+        if (!is_known && options_.on_missing_end) {
+            options_.on_missing_end(each.name, end, each.next);
+        }
         say({
             .path = partition_folder_name(each.name),
             .is_sound = is_known,

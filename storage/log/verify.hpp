@@ -16,6 +16,13 @@ struct VerifyOptions {
     bool deep = false;  // also decompress and walk the records
     // What the gap ledger has: a hole that it covers is counted, and no reason to worry.
     std::vector<Gap> known_gaps{};
+    bool has_lock = false;  // the caller holds the folder's
+    // For `milepost repair`: each segment with what was known of it and what was found, and the
+    // offsets that the checkpoint has and nothing else does.
+    std::function<
+        void(const TopicPartition&, const SegmentToAudit&, const SegmentAudit&, bool is_last)>
+        on_segment{};
+    std::function<void(const TopicPartition&, Offset first, Offset end)> on_missing_end{};
     // Called every few MiB while segments are read; both count bytes of `.log` files.
     std::function<void(std::uint64_t done, std::uint64_t all)> on_progress{};
 };

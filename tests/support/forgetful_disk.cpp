@@ -155,6 +155,21 @@ Result<void> ForgetfulDisk::rename(
     return {};
 }
 
+Result<void> ForgetfulDisk::link(
+    const std::filesystem::path& file,
+    const std::filesystem::path& name
+) {
+    const std::lock_guard lock{mutex_};
+    const Call call = begin(DiskCall::rename);
+    if (call.error != 0 && !call.crashes) return system_error(call.error);
+    const auto found = state_.live.find(key(file));
+    if (found == state_.live.end()) return system_error(ENOENT);
+    if (state_.live.find(key(name)) != state_.live.end()) return system_error(EEXIST);
+    state_.change({.erase = {}, .set = key(name), .name = found->second});
+    if (call.crashes) return system_error(powered_off);
+    return {};
+}
+
 Result<void> ForgetfulDisk::remove(const std::filesystem::path& path) {
     const std::lock_guard lock{mutex_};
     const Call call = begin(DiskCall::remove);

@@ -70,6 +70,8 @@ public:
     ) override;
     Result<void> rename(const std::filesystem::path& from, const std::filesystem::path& to)
         override;
+    Result<void> link(const std::filesystem::path& file, const std::filesystem::path& name)
+        override;  // counted as a rename
     Result<void> remove(const std::filesystem::path& path) override;
     Result<void> make_directory(const std::filesystem::path& path) override;
     Result<std::vector<storage::DirectoryEntry>> list(const std::filesystem::path& path) override;

@@ -93,9 +93,11 @@ TEST_CASE("flags: reconcile takes ledgers, brokers, properties and a time", "[fl
     CHECK(get<ReconcileOptions>({"reconcile", "--ledger", "a"}).wait == std::chrono::seconds{60});
 }
 
-TEST_CASE("flags: verify and status", "[flags]") {
+TEST_CASE("flags: verify, repair and status", "[flags]") {
     CHECK(get<VerifyOptions>({"verify", "d", "--deep"}).deep);
     CHECK(get<VerifyOptions>({"verify", "d"}).data_dir == "d");
+    CHECK_FALSE(get<RepairOptions>({"repair", "d"}).yes);
+    CHECK(get<RepairOptions>({"repair", "d", "--yes"}).yes);
     CHECK(get<StatusOptions>({"status", "--account", "--json"}).account);
     CHECK(get<StatusOptions>({"status", "--data-dir", "d"}).source.data_dir == "d");
 }
@@ -111,6 +113,7 @@ TEST_CASE("flags: whatever is wrong is exit code 64", "[flags]") {
         {"milepost", "consume", "-c", "0"},
         {"milepost", "consume", "--url", "http://a", "--data-dir", "d"},
         {"milepost", "verify"},
+        {"milepost", "repair", "--yes"},
         {"milepost", "reconcile"},
         {"milepost", "reconcile", "--ledger", "a", "-X", "nothing"},
         {"milepost", "reconcile", "--ledger", "a", "--wait", "soon"},

@@ -1,0 +1,121 @@
+// The commands verify and repair on a folder of real files.
+#include "gateway/tool/commands.hpp"
+#include "gateway/tool/failure.hpp"
+#include "gateway/tool/meta_look.hpp"
+#include "storage/fs/posix_file_system.hpp"
+#include "storage/log/log.hpp"
+#include "storage/meta/meta_keeper.hpp"
+#include "storage/meta/schema.hpp"
+#include "tests/support/log_parts.hpp"
+#include "tests/support/matchers.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace milepost::tool {
+
+namespace {
+
+// A stopped gateway's folder: one segment of ten batches of one record each.
+struct Folder {
+    Folder() {
+        auto meta = storage::open_meta(dir.path());
+        REQUIRE(meta);
+        storage::MetaKeeper keeper{std::move(*meta)};
+        test::RecordingListener listener;
+        storage::LogConfig config;
+        config.data_dir = dir.path();
+        config.ring_bytes = storage::ring_bytes_min;
+        config.batch_bytes = 1;
+        config.codec = storage::Codec::none;
+        config.background = false;
+        storage::RecoveryReport report;
+        auto log = storage::Log::open(
+            config,
+            {.files = files, .keeper = keeper, .listener = listener, .post = {}},
+            report
+        );
+        REQUIRE(log);
+        const auto partition = (*log)->ensure_topic("t", 1).value().front();
+        for (int i = 0; i < 10; ++i) {
+            REQUIRE((*log)->append(partition, test::record("k", std::string(500, 'v')), {}));
+        }
+        (*log)->commit();
+        REQUIRE((*log)->close());
+    }
+
+    void change(const std::filesystem::path& file, std::streamoff at) const {
+        std::fstream stream{dir.path() / file, std::ios::in | std::ios::out | std::ios::binary};
+        REQUIRE(stream.seekp(at).put('x'));
+    }
+
+    [[nodiscard]] int verify() const {
+        return run(VerifyOptions{.data_dir = text(), .json = true});
+    }
+
+    [[nodiscard]] int repair(bool yes) const {
+        return run(RepairOptions{.data_dir = text(), .yes = yes, .json = true});
+    }
+
+    [[nodiscard]] std::string text() const { return dir.path().string(); }
+
+    [[nodiscard]] bool exists(const std::filesystem::path& file) const {
+        return std::filesystem::exists(dir.path() / file);
+    }
+
+    test::TempDir dir;
+    storage::PosixFileSystem files;
+};
+
+constexpr const char* segment = "t-0/00000000000000000000.log";
+
+}  // namespace
+
+TEST_CASE("repair command: what it would do is done with --yes, then all is sound", "[repair]") {
+    const Folder folder;
+    CHECK(folder.verify() == exit_good);
+    CHECK(folder.repair(false) == exit_good);
+    folder.change(segment, 1000);
+    CHECK(folder.verify() == exit_run_time);
+    CHECK(folder.repair(false) == exit_good);
+    CHECK(folder.verify() == exit_run_time);
+    CHECK_FALSE(folder.exists(std::string{segment} + ".damaged-1"));
+    CHECK(folder.repair(true) == exit_good);
+    CHECK(folder.exists(std::string{segment} + ".damaged-1"));
+    CHECK(folder.verify() == exit_good);
+    CHECK(look_at_meta(folder.dir.path()).gaps.size() == 1);
+    CHECK(folder.repair(true) == exit_good);
+    CHECK_FALSE(folder.exists(std::string{segment} + ".damaged-2"));
+}
+
+TEST_CASE("repair command: a damaged meta.db is damage, is kept, and made anew", "[repair]") {
+    const Folder folder;
+    folder.change("meta.db", 3);
+    CHECK(look_at_meta(folder.dir.path()).is_damaged);
+    CHECK(folder.verify() == exit_run_time);
+    CHECK(folder.repair(true) == exit_good);
+    CHECK(folder.exists("meta.db.damaged-1"));
+    CHECK_FALSE(look_at_meta(folder.dir.path()).is_damaged);
+    CHECK(folder.verify() == exit_good);
+}
+
+TEST_CASE("repair command: a folder in use, or none, is exit code 2", "[repair]") {
+    const Folder folder;
+    const auto lock = storage::PosixFileSystem{}.lock(folder.dir.path() / "lock");
+    REQUIRE(lock);
+    const auto code = [](const std::string& path) {
+        try {
+            return run(RepairOptions{.data_dir = path, .yes = true, .json = true});
+        } catch (const Failure& failure) {
+            return static_cast<int>(failure.code());
+        }
+    };
+    CHECK(code(folder.text()) == exit_nothing_there);
+    CHECK(code(folder.text() + "/none") == exit_nothing_there);
+}
+
+}  // namespace milepost::tool
