@@ -531,4 +531,18 @@ TEST_CASE("renewal: a step of pre-writing that fails costs a ring and nothing el
     check_comes_back(world, disk, true);
 }
 
+TEST_CASE("renewal: nobody is served what cannot be made durable at a start", "[renewal]") {
+    ForgetfulDisk disk;
+    World world{disk};
+    world.put_group();
+    world.die();
+    disk.kill_process();
+    disk.fail(DiskCall::sync, 1, {.for_ever = true});
+    CHECK_FALSE(world.open());
+    disk.clear_faults();
+    REQUIRE(world.open());
+    world.check();
+    CHECK(world.durable_records() == 2);
+}
+
 }  // namespace milepost::storage
