@@ -7,6 +7,8 @@
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
 #include "gateway/logging.hpp"
+#include "gateway/machine_id.hpp"
+#include "gateway/recovery_lines.hpp"
 #include "gateway/service_notify.hpp"
 #include "gateway/upstream/rdkafka_producer.hpp"
 #include "gateway/version.hpp"
@@ -125,6 +127,7 @@ private:
     std::unique_ptr<forward::Forwarder> forwarder_;
     std::unique_ptr<admin::HttpServer> admin_;
     std::unique_ptr<ServiceNotify> notify_;  // where a service manager listens
+    bool waits_for_adoption_ = false;
 };
 
 std::optional<ExitStatus> App::Impl::open_meta_database() {
@@ -165,6 +168,7 @@ std::optional<ExitStatus> App::Impl::open_storage() {
         );
     }
     storage::RecoveryReport report;
+    config_.log.machine_id_hash = machine_id_hash();
     auto log = storage::Log::open(
         config_.log,
         {files_,
@@ -176,6 +180,8 @@ std::optional<ExitStatus> App::Impl::open_storage() {
         report
     );
     if (!log) {
+        for (const auto& note : report.notes)
+            logging::error("{}", note);
         logging::error(
             "cannot open the log in {}: {}",
             config_.log.data_dir.string(),
@@ -184,6 +190,7 @@ std::optional<ExitStatus> App::Impl::open_storage() {
         return ExitStatus::disk;
     }
     log_ = std::move(*log);
+    waits_for_adoption_ = report.is_from_elsewhere && config_.upstream;
     if (config_.gateway_id.empty()) {
         config_.gateway_id = "mp-" + std::string{log_->log_id().substr(0, gateway_id_digits)};
     }
@@ -192,31 +199,7 @@ std::optional<ExitStatus> App::Impl::open_storage() {
 }
 
 void App::Impl::report(const storage::RecoveryReport& report) {
-    logging::notice(
-        "milepostd {}: gateway {}, log {} {} in {}: {} frames, {} records from the journal, "
-        "{} bytes of torn segments cut, {} ms",
-        version,
-        config_.gateway_id,
-        log_->log_id(),
-        report.created ? "made" : "recovered",
-        config_.log.data_dir.string(),
-        report.frames,
-        report.records_from_journal,
-        report.segment_bytes_cut,
-        std::chrono::duration_cast<std::chrono::milliseconds>(report.took).count()
-    );
-    for (const auto& note : report.notes)
-        logging::notice("{}", note);
-    for (const auto& gap : report.gaps) {
-        logging::error(
-            "lost: {}-{} offsets {} to {}: {}",
-            gap.partition.topic,
-            gap.partition.partition,
-            gap.first.value(),
-            gap.end.value() - 1,
-            gap.reason
-        );
-    }
+    log_recovery(report, config_.gateway_id, config_.log.data_dir);
     for (const auto& delta : report.sessions)
         sessions_.push_back(delta);
 }
@@ -280,6 +263,10 @@ std::optional<ExitStatus> App::Impl::open_doors() {
 
 std::optional<ExitStatus> App::Impl::start_forwarding() {
     if (!config_.upstream) return std::nullopt;
+    if (waits_for_adoption_) {
+        logging::error("{}", adoption_alarm);
+        return std::nullopt;
+    }
     auto meta = storage::open_meta(config_.log.data_dir);
     if (!meta) {
         logging::error("cannot open meta.db: {}", meta.error().message());
@@ -334,6 +321,17 @@ std::optional<ExitStatus> App::Impl::start_admin() {
         };
         sources.degraded = [this] {
             return forwarder_->status().degraded;
+        };
+    }
+    if (waits_for_adoption_) {
+        sources.upstream = [this] {
+            return admin::UpstreamStatus{
+                .bootstrap_servers = config_.upstream->bootstrap_servers,
+                .state = "waiting",
+                .reason = adoption_alarm};
+        };
+        sources.degraded = [] {
+            return std::vector<std::string>{adoption_alarm};
         };
     }
     auto server =

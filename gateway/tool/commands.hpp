@@ -15,6 +15,7 @@ int run(const TopicsOptions& options);
 int run(const ConsumeOptions& options);
 int run(const VerifyOptions& options);
 int run(const RepairOptions& options);
+int run(const AdoptOptions& options);
 int run(const ReconcileOptions& options);
 
 [[nodiscard]] std::unique_ptr<LogSource> open_source(const SourceOptions& options);

@@ -24,6 +24,7 @@ struct Raw {
     bool account = false;
     bool deep = false;
     bool yes = false;
+    bool from_start = false;
     bool from_beginning = false;
     bool exits_at_end = false;
     std::vector<std::string> topics;
@@ -115,6 +116,22 @@ void add_verify_and_repair(CLI::App& app, Raw& raw) {
     repair->add_flag("--yes", raw.yes, "Do it");
 }
 
+void add_adopt(CLI::App& app, Raw& raw) {
+    auto* adopt = app.add_subcommand(
+        "adopt",
+        "Make a stopped gateway's folder this machine's: a new log id, and all readings kept.\n"
+        "A gateway forwards nothing from a folder that was made on another machine before that.\n"
+        "Exit 0: done; 1: it failed, nothing is changed; 2: nothing there, or in use"
+    );
+    add_common(*adopt, raw);
+    adopt->add_option("DIR", raw.folder, "The data folder")->required();
+    adopt->add_flag(
+        "--from-start",
+        raw.from_start,
+        "Forward everything again that is still in the log, not only what was not confirmed"
+    );
+}
+
 void add_reconcile(CLI::App& app, Raw& raw) {
     auto* reconcile = app.add_subcommand(
         "reconcile",
@@ -192,6 +209,7 @@ Command to_command(const CLI::App& app, const Raw& raw) {
     if (app.got_subcommand("consume")) return to_consume(raw);
     if (app.got_subcommand("verify")) return VerifyOptions{raw.folder, raw.deep, raw.json};
     if (app.got_subcommand("repair")) return RepairOptions{raw.folder, raw.yes, raw.json};
+    if (app.got_subcommand("adopt")) return AdoptOptions{raw.folder, raw.from_start, raw.json};
     return to_reconcile(raw);
 }
 
@@ -216,6 +234,7 @@ std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
     add_source(*topics, raw);
     add_consume(app, raw);
     add_verify_and_repair(app, raw);
+    add_adopt(app, raw);
     add_reconcile(app, raw);
 
     try {

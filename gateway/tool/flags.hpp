@@ -54,6 +54,12 @@ struct RepairOptions {
     bool json = false;
 };
 
+struct AdoptOptions {
+    std::string data_dir;
+    bool from_start = false;
+    bool json = false;
+};
+
 struct ReconcileOptions {
     SourceOptions source;
     std::vector<std::string> ledgers;
@@ -69,6 +75,7 @@ using Command = std::variant<
     ConsumeOptions,
     VerifyOptions,
     RepairOptions,
+    AdoptOptions,
     ReconcileOptions>;
 
 // The command line, or the exit code when it is done already (--help, --version) or wrong.

@@ -1,6 +1,7 @@
 #include "storage/log/repair.hpp"
 
 #include "gateway/json_writer.hpp"
+#include "gateway/machine_id.hpp"
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/meta_look.hpp"
@@ -34,7 +35,10 @@ public:
     int run() {
         if (options_.yes) work_as_owner(options_.data_dir);
         auto meta = look_at_meta(options_.data_dir);
-        storage::RepairOptions wanted{.known_gaps = meta.gaps, .makes_lock = options_.yes};
+        storage::RepairOptions wanted{
+            .known_gaps = meta.gaps,
+            .machine_id_hash = machine_id_hash(),
+            .makes_lock = options_.yes};
         Progress progress{"repair"};
         wanted.on_progress = [&](auto done, auto all) {
             progress.show(done, all);

@@ -2,11 +2,13 @@
 #include "storage/journal/errc.hpp"
 #include "storage/journal/frame.hpp"
 #include "storage/journal/ring_header.hpp"
+#include "storage/log/adopt.hpp"
 #include "storage/log/disk_log.hpp"
 #include "storage/log/errc.hpp"
 #include "storage/log/recovery.hpp"
 #include "storage/log/recovery_table.hpp"
 #include "storage/log/segment_name.hpp"
+#include "storage/log/set_aside.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -39,6 +41,19 @@ std::string hex(std::uint64_t number) {
 
 std::filesystem::path journal_folder(const LogConfig& config) {
     return config.data_dir / "journal";
+}
+
+// The next start removes older rings; this one may be of use to somebody.
+Result<std::filesystem::path> set_unreadable_aside(
+    FileSystem& files,
+    const std::filesystem::path& folder,
+    std::uint32_t generation
+) {
+    const auto ring = ring_path(folder, generation);
+    auto beside = name_beside(files, ring);
+    if (!beside) return beside.error();
+    MILEPOST_TRY(files.rename(ring, *beside));
+    return beside;
 }
 
 // Has no posts, no listener and no keeper to speak to.
@@ -151,9 +166,20 @@ Result<void> DiskLog::open_journal(RecoveryReport& report) {
         if (ring) {
             ring_ = std::move(*ring);
             state = JournalState::there;
+            std::string ids;
+            const auto checked = check_rings(files, journal_folder(config_), ring_->header(), ids);
+            if (!checked) {
+                report.notes.push_back("journal: " + ids);
+                return checked;
+            }
+            report.is_from_elsewhere = is_from_elsewhere(ring_->header(), config_.machine_id_hash);
         } else if (ring.error() == JournalErrc::header_damaged) {
             state = JournalState::unreadable;
-            report.notes.emplace_back("journal: no header of it can be read: it is set aside");
+            const auto kept = set_unreadable_aside(files, journal_folder(config_), generation);
+            if (!kept) return kept.error();
+            report.notes.push_back(
+                "journal: no header of it can be read: it is kept as " + kept->filename().string()
+            );
         } else {
             return ring.error();
         }
@@ -204,7 +230,8 @@ Result<void> DiskLog::make_journal(
         .log_id = random_number(),
         .ring_key = make_ring_key(),
         .generation = generation,
-        .ring_bytes = config_.ring_bytes};
+        .ring_bytes = config_.ring_bytes,
+        .machine_id_hash = config_.machine_id_hash};
     Checkpoint first;
     first.wall = wall_now();
     first.partitions = describe(partitions_);

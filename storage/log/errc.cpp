@@ -21,6 +21,7 @@ public:
             case LogErrc::folder_in_use: return "the data folder is in use by another process";
             case LogErrc::not_a_log: return "there is no log in this folder";
             case LogErrc::read_only: return "the log is open for reading only";
+            case LogErrc::foreign_ring: return "the journal holds rings of two different logs";
             case LogErrc::bad_config: return "the sizes of the log contradict each other";
         }
         return "unknown error";

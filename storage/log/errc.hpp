@@ -18,6 +18,7 @@ enum class LogErrc {
     not_a_log,             // nothing there that could be opened read only
     read_only,             // opened read only
     bad_config,            // sizes that contradict each other
+    foreign_ring,          // a ring of another log lies in the journal's folder
 };
 
 [[nodiscard]] const boost::system::error_category& log_category();

@@ -34,6 +34,8 @@ struct Positions {
 struct RecoveryReport {
     std::string log_id;  // 16 hex digits
     bool created = false;
+    // The folder was made on another machine: nothing may be forwarded before adopt_log().
+    bool is_from_elsewhere = false;
     std::uint64_t frames = 0;
     std::uint64_t records_from_journal = 0;
     std::uint64_t segment_bytes_cut = 0;

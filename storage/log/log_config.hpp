@@ -34,6 +34,8 @@ struct LogConfig {
     std::chrono::milliseconds commit_interval_min{0};
     std::chrono::seconds checkpoint_age_max{60};
     std::chrono::milliseconds renewal_pause{30'000};  // from a ring that failed to the next try
+    // Hash of the machine's id; 0: it has none. A new ring remembers it.
+    std::uint64_t machine_id_hash = 0;
     bool checkpoints = true;  // false: only at close (benchmarks of the journal alone)
     bool background = true;   // false: no threads; checkpoints when asked for (tests that replay)
 };

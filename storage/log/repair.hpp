@@ -30,8 +30,9 @@ struct SegmentRepair {
 };
 
 struct RepairOptions {
-    std::vector<Gap> known_gaps{};  // what the gap ledger has
-    bool makes_lock = false;        // carry_out follows; else a folder without a lock stays so
+    std::vector<Gap> known_gaps{};      // what the gap ledger has
+    std::uint64_t machine_id_hash = 0;  // for a ring that is made anew
+    bool makes_lock = false;            // carry_out follows; else a folder without a lock stays so
     std::function<void(std::uint64_t done, std::uint64_t all)> on_progress{};
 };
 

@@ -193,6 +193,7 @@ private:
         LogConfig config;
         config.data_dir = plan_.data_dir;
         config.ring_bytes = plan_.ring_bytes;
+        config.machine_id_hash = plan_.options.machine_id_hash;
         config.background = false;
         NobodyListens listener;
         RecoveryReport report;

@@ -96,6 +96,8 @@ TEST_CASE("flags: reconcile takes ledgers, brokers, properties and a time", "[fl
 TEST_CASE("flags: verify, repair and status", "[flags]") {
     CHECK(get<VerifyOptions>({"verify", "d", "--deep"}).deep);
     CHECK(get<VerifyOptions>({"verify", "d"}).data_dir == "d");
+    CHECK_FALSE(get<AdoptOptions>({"adopt", "d"}).from_start);
+    CHECK(get<AdoptOptions>({"adopt", "d", "--from-start"}).from_start);
     CHECK_FALSE(get<RepairOptions>({"repair", "d"}).yes);
     CHECK(get<RepairOptions>({"repair", "d", "--yes"}).yes);
     CHECK(get<StatusOptions>({"status", "--account", "--json"}).account);

@@ -1,10 +1,11 @@
-// The commands verify and repair on a folder of real files.
+// The commands verify, repair and adopt on a folder of real files.
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/meta_look.hpp"
 #include "storage/fs/posix_file_system.hpp"
 #include "storage/log/log.hpp"
 #include "storage/meta/meta_keeper.hpp"
+#include "storage/meta/position_store.hpp"
 #include "storage/meta/schema.hpp"
 #include "tests/support/log_parts.hpp"
 #include "tests/support/matchers.hpp"
@@ -67,8 +68,11 @@ struct Folder {
         return std::filesystem::exists(dir.path() / file);
     }
 
+    // The door, for what only reads.
+    [[nodiscard]] storage::FileSystem& storage() const { return files; }
+
     test::TempDir dir;
-    storage::PosixFileSystem files;
+    mutable storage::PosixFileSystem files;
 };
 
 constexpr const char* segment = "t-0/00000000000000000000.log";
@@ -101,6 +105,37 @@ TEST_CASE("repair command: a damaged meta.db is damage, is kept, and made anew",
     CHECK(folder.exists("meta.db.damaged-1"));
     CHECK_FALSE(look_at_meta(folder.dir.path()).is_damaged);
     CHECK(folder.verify() == exit_good);
+}
+
+TEST_CASE("adopt command: positions go over to the new id unless told otherwise", "[adopt]") {
+    const Folder folder;
+    const auto log_id = [&] {
+        storage::RecoveryReport report;
+        auto log = storage::Log::open_read_only(folder.dir.path(), folder.storage(), report);
+        REQUIRE(log);
+        return std::string{(*log)->log_id()};
+    };
+    const storage::ForwardPosition position{.partition = {"t", 0}, .forwarded = storage::Offset{4}};
+    {
+        auto meta = storage::open_meta(folder.dir.path());
+        REQUIRE(meta);
+        REQUIRE(storage::PositionStore{*meta}.save(log_id(), {&position, 1}));
+    }
+    const auto forwarded = [&] {
+        auto meta = storage::open_meta(folder.dir.path());
+        REQUIRE(meta);
+        return storage::PositionStore{*meta}.load(log_id()).value();
+    };
+    const auto old_id = log_id();
+    CHECK(run(AdoptOptions{.data_dir = folder.text(), .json = true}) == exit_good);
+    CHECK(log_id() != old_id);
+    REQUIRE(forwarded().size() == 1);
+    CHECK(forwarded().front() == position);
+    CHECK(folder.verify() == exit_good);
+    CHECK(
+        run(AdoptOptions{.data_dir = folder.text(), .from_start = true, .json = true}) == exit_good
+    );
+    CHECK(forwarded().empty());
 }
 
 TEST_CASE("repair command: a folder in use, or none, is exit code 2", "[repair]") {
