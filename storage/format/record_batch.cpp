@@ -111,6 +111,11 @@ Result<RecordCursor> RecordCursor::open(Bytes batch, const BatchHeader& header, 
     if (batch.size() < header.total_bytes || header.total_bytes < batch_header_bytes) {
         return FormatErrc::short_read;
     }
+    if (header.is_control) {
+        BatchHeader empty = header;
+        empty.record_count = 0;
+        return RecordCursor{{}, empty};
+    }
     Bytes plain = batch.first(header.total_bytes).subspan(batch_header_bytes);
     if (header.codec != Codec::none) {
         scratch.clear();

@@ -83,7 +83,7 @@ Result<BatchHeader> check_batch(Bytes bytes);
 
 // Walks the records of one checked batch, decompressing at most once into `scratch`, which the
 // records are views into (for an uncompressed batch, into `batch` itself) and which must outlive
-// them.
+// them. A control batch has no records: what is in it is between brokers.
 class RecordCursor {
 public:
     static Result<RecordCursor> open(Bytes batch, const BatchHeader& header, Buffer& scratch);

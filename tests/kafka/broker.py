@@ -120,7 +120,9 @@ class Broker:
 
     def create_topic(self, name, partitions=4):
         wire.create_topic(self.bootstrap, name, partitions)
+        self.wait_led(name)
 
+    def wait_led(self, name):
         def led():  # metadata names a leader before the broker knows that it is one
             try:
                 return len(wire.offsets(self.bootstrap, name)) >= 1

@@ -7,11 +7,12 @@ CHECKPOINTS = ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint"
                "replication-offset-checkpoint")
 
 
-def hand_over(broker, topic, segments):
+def hand_over(broker, topic, segments, *, was_clean=True):
     """`segments`: {partition: [.log files]}, every partition from 0 on. The broker runs before and after.
 
     The topic is made, the broker stopped, its empty log replaced, and what it noted about that log forgotten:
-    it then rebuilds the indexes from the files.
+    it then rebuilds the indexes from the files. `was_clean` false: it is told that it was killed, and looks for a
+    torn tail.
     """
     broker.create_topic(topic, max(segments) + 1)
     broker.stop()
@@ -24,7 +25,10 @@ def hand_over(broker, topic, segments):
             shutil.copy(file, folder)
     for name in CHECKPOINTS:
         _forget(broker.data / name, topic)
+    if not was_clean:
+        (broker.data / ".kafka_cleanshutdown").unlink()
     broker.start()
+    broker.wait_led(topic)
 
 
 def _forget(checkpoint, topic):

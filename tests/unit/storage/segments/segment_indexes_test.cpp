@@ -12,7 +12,16 @@ using namespace milepost::storage;
 using namespace milepost::test;
 
 TEST_CASE("segment indexes: ours for a broker's segment are the broker's", "[segment][golden]") {
-    const std::string codec = GENERATE("none", "gzip", "snappy", "lz4", "zstd");
+    const std::string codec = GENERATE(
+        "none",
+        "gzip",
+        "snappy",
+        "lz4",
+        "zstd",
+        "transactions",
+        "append_time",
+        "compacted"
+    );
     SegmentBench bench{Offset{0}};
     const Buffer log = golden_file(codec, SegmentFile::log);
     bench.put(SegmentFile::log, log);
@@ -24,7 +33,16 @@ TEST_CASE("segment indexes: ours for a broker's segment are the broker's", "[seg
 }
 
 TEST_CASE("segment indexes: a broker's own are sound", "[segment][golden]") {
-    const std::string codec = GENERATE("none", "gzip", "snappy", "lz4", "zstd");
+    const std::string codec = GENERATE(
+        "none",
+        "gzip",
+        "snappy",
+        "lz4",
+        "zstd",
+        "transactions",
+        "append_time",
+        "compacted"
+    );
     SegmentBench bench{Offset{0}};
     for (const auto kind : all_kinds) {
         bench.put(kind, golden_file(codec, kind));
