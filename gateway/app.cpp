@@ -179,6 +179,11 @@ std::optional<ExitStatus> App::Impl::open_storage() {
          }},
         report
     );
+    if (!log && log.error() == boost::system::errc::read_only_file_system) {
+        // Serves and forwards what is there. To take readings in again it is started again.
+        logging::error("the disk is read-only: no readings are taken in");
+        log = storage::Log::open_read_only(config_.log.data_dir, files_, report);
+    }
     if (!log) {
         for (const auto& note : report.notes)
             logging::error("{}", note);

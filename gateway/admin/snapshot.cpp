@@ -60,7 +60,11 @@ std::vector<PartitionStatus> partition_statuses(const Sources& sources, Moment n
 }
 
 double commit_wait_seconds(const Sources& sources, Instant now) {
-    const auto since_ms = sources.log.stats().commit_pending_since_ms.value();
+    const auto& stats = sources.log.stats();
+    auto since_ms = stats.commit_pending_since_ms.value();
+    // With the journal full no commit is under way: what everybody waits for is the checkpoint.
+    const bool is_full = sources.log.intake() == storage::IntakeState::ring_full;
+    if (since_ms == 0 && is_full) since_ms = stats.checkpoint_since_ms.value();
     if (since_ms == 0) return 0;
     const auto now_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();

@@ -9,8 +9,9 @@ namespace milepost::storage {
 
 namespace {
 
-constexpr std::chrono::seconds tick{5};
-constexpr std::chrono::seconds pause_max{30};
+// Together no more than 5 s, so that a full disk that has room again is noticed in that time.
+constexpr std::chrono::seconds tick{3};
+constexpr std::chrono::seconds pause_max{4};
 
 }  // namespace
 
@@ -53,7 +54,9 @@ void CheckpointThread::run(const std::stop_token& stop) {
         after_();
         std::unique_lock lock{mutex_};
         const auto pause = std::min<Duration>(tick, rules_.age_max / 2 + std::chrono::seconds{1});
-        const Instant until = std::min(monotonic_now() + pause, wake_at_.load());
+        Instant until = std::min(monotonic_now() + pause, wake_at_.load());
+        // What failed is tried again when its time has come, not at the next tick.
+        if (kicked_.load()) until = std::min(until, not_before_);
         (void)wake_.wait_until(lock, stop, until, [this] {
             const Instant now = monotonic_now();
             return woken_.load() || (kicked_.load() && now >= not_before_);

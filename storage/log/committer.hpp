@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace milepost::storage {
@@ -69,6 +70,11 @@ public:
     [[nodiscard]] std::uint64_t durable_sequence() const {
         const std::lock_guard guard{mutex_};
         return durable_sequence_;
+    }
+
+    // From recovery, and not in the Keeper yet: before the first group.
+    void restore_sessions(std::vector<SessionDelta> sessions) {
+        durable_sessions_ = std::move(sessions);
     }
 
     // The first `count` of them are in the Keeper.

@@ -295,7 +295,8 @@ void DiskLog::set_durable_notice(std::function<void()> notice) {
 std::string DiskLog::intake_reason() const {
     switch (intake_.load()) {
         case IntakeState::open: return {};
-        case IntakeState::closed: return "the log is closed";
+        case IntakeState::closed:
+            return is_read_only_ ? "the disk is read-only" : "the log is closed";
         case IntakeState::disk_reserve:
             return "the disk, or the log's limit, is down to the reserve";
         case IntakeState::ring_full: {

@@ -122,7 +122,7 @@ private:
     );
     Result<void> sync_names();
     Result<void> read_journal(RecoveryReport& report);
-    Result<void> tell_keeper(RecoveryReport& report);
+    void tell_keeper(RecoveryReport& report);
     void settle_sizes();
     void take_over_partitions();
     Result<void> start_work(RecoveryReport& report);
@@ -189,7 +189,8 @@ private:
     mutable std::mutex mutex_;  // guards what follows
     std::function<void()> notice_;
     std::string sync_reason_;
-    std::vector<Gap> noticed_gaps_;  // by readers, for the checkpointer to enter
+    std::vector<Gap> noticed_gaps_;                // by readers, for the checkpointer to enter
+    std::vector<SessionDelta> unfolded_sessions_;  // of recovery, for the committer
 
     std::unique_ptr<CommitThread> commit_thread_;
     std::unique_ptr<CheckpointThread> checkpoint_thread_;

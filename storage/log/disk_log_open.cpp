@@ -115,7 +115,7 @@ Result<std::unique_ptr<DiskLog>> DiskLog::open_for_writing(
     MILEPOST_TRY(log->open_journal(report));
     log->settle_sizes();
     log->take_over_partitions();
-    MILEPOST_TRY(log->tell_keeper(report));
+    log->tell_keeper(report);
     MILEPOST_TRY(log->start_work(report));
     report.log_id = log->log_id_;
     report.took = monotonic_now() - begin;
@@ -291,12 +291,15 @@ Result<void> DiskLog::read_journal(RecoveryReport& report) {
     return recover(input, partitions_, readers_, report);
 }
 
-Result<void> DiskLog::tell_keeper(RecoveryReport& report) {
+// On a full disk the Keeper can take nothing in. Nothing is lost by that: gaps are entered at a
+// later step, session deltas are folded by the next checkpoint, and keep their frames until then.
+void DiskLog::tell_keeper(RecoveryReport& report) {
     for (const Gap& gap : report.gaps) {
-        MILEPOST_TRY(wiring_.keeper.record(gap));
+        if (!wiring_.keeper.record(gap)) noticed_gaps_.push_back(gap);
     }
-    if (report.sessions.empty()) return {};
-    return wiring_.keeper.fold(report.sessions);
+    if (report.sessions.empty() || wiring_.keeper.fold(report.sessions)) return;
+    unfolded_sessions_ = report.sessions;
+    report.notes.emplace_back("sessions of the journal cannot be saved now: they will be");
 }
 
 // A ring that is there keeps its size, and the rest follows it.
@@ -327,6 +330,7 @@ void DiskLog::take_over_partitions() {
 
 Result<void> DiskLog::start_work(RecoveryReport& report) {
     committer_.emplace(*ring_, partitions_, stats_);
+    committer_->restore_sessions(std::move(unfolded_sessions_));
     checkpointer_.emplace(Checkpointer::Parts{
         .files = wiring_.files,
         .ring = ring_.get(),

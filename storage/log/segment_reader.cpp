@@ -1,5 +1,6 @@
 #include "storage/log/segment_reader.hpp"
 
+#include "storage/base/units.hpp"
 #include "storage/format/errc.hpp"
 #include "storage/log/batch_scanner.hpp"
 #include "storage/log/segment_name.hpp"
@@ -12,6 +13,9 @@
 namespace milepost::storage {
 
 namespace {
+
+// What was written last is likely to be read by others soon: by the forwarder, by who follows.
+constexpr std::uint64_t fresh_bytes = 4 * mib;
 
 bool is_format_error(const ErrorCode& error) {
     return error.category() == format_category();
@@ -153,10 +157,18 @@ Result<SegmentRead> SegmentReader::take(
     }
     to.resize(before + good);
     if (good == 0) return FormatErrc::short_read;
+    forget_history(place.position, good, end);
     const std::scoped_lock lock{last_mutex_};
     last_next_ = result.next;
     last_end_ = place.position + good;
     return result;
+}
+
+void SegmentReader::forget_history(FilePosition at, std::uint64_t bytes, FilePosition end) {
+    if (at + bytes + fresh_bytes > end) return;
+    // A block that the last read ended in is kept only until this one.
+    const FilePosition block{at.value() / block_bytes * block_bytes};
+    log_->forget_cached(block, at - block + bytes);
 }
 
 Result<SegmentRead> SegmentReader::scan_for(

@@ -69,6 +69,8 @@ private:
         FilePosition end,
         Buffer& to
     );
+    // Who reads history reads it once: it does not push what others need out of memory.
+    void forget_history(FilePosition at, std::uint64_t bytes, FilePosition end);
     // One batch, found without believing any header; for rot and holes.
     Result<SegmentRead> scan_for(Offset from, FilePosition at, FilePosition end, Buffer& to);
     FilePosition start_for(Timestamp timestamp, FilePosition end);

@@ -130,10 +130,22 @@ void Connection::RemoveFolder::operator()(const std::filesystem::path* folder) c
 
 // A database whose last owner was killed has commits in its -wal that only a writer may bring home:
 // whoever must not write works on a copy of both.
+// The disk may be full or read-only, and the usual place for temporary files on it.
 Result<Connection::CopyFolder> Connection::copy_aside(const std::filesystem::path& file) {
     std::error_code error;
     const auto temp = std::filesystem::temp_directory_path(error);
-    if (error) return MetaErrc::cannot_open;
+    if (!error) {
+        auto copy = copy_to(temp, file);
+        if (copy) return copy;
+    }
+    return copy_to("/dev/shm", file);
+}
+
+Result<Connection::CopyFolder> Connection::copy_to(
+    const std::filesystem::path& temp,
+    const std::filesystem::path& file
+) {
+    std::error_code error;
     std::string pattern = (temp / "milepost-meta-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) return MetaErrc::cannot_open;
     CopyFolder folder{new std::filesystem::path{pattern}};
@@ -173,13 +185,27 @@ Result<Connection> Connection::open(const std::filesystem::path& file, Access ac
     return connection;
 }
 
+Result<void> Connection::stand_by(std::function<Result<Connection>()> reopen) {
+    MILEPOST_TRY(run("PRAGMA query_only=1"));
+    reopen_ = std::move(reopen);
+    return {};
+}
+
+void Connection::regain() {
+    if (!reopen_) return;
+    auto writing = reopen_();
+    if (writing) *this = std::move(*writing);
+}
+
 Result<void> Connection::run(const char* statements) {
+    regain();
     const int result = sqlite3_exec(database_.get(), statements, nullptr, nullptr, nullptr);
     if (result != SQLITE_OK) return meta_errc(result);
     return {};
 }
 
 Result<Statement> Connection::prepare(std::string_view statement) {
+    regain();
     sqlite3_stmt* prepared = nullptr;
     const int result = sqlite3_prepare_v2(
         database_.get(),

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,6 +58,11 @@ public:
 
     static Result<Connection> open(const std::filesystem::path& file, Access access);
 
+    // This connection reads, and refuses to write (MetaErrc::read_only), until `reopen` gives one
+    // that writes, which it then becomes: tried before every statement. For a disk that cannot be
+    // written now: full, or read-only.
+    Result<void> stand_by(std::function<Result<Connection>()> reopen);
+
     // One or more statements without parameters and without rows.
     Result<void> run(const char* statements);
     Result<Statement> prepare(std::string_view statement);
@@ -77,10 +83,16 @@ private:
     Connection() = default;
 
     static Result<CopyFolder> copy_aside(const std::filesystem::path& file);
+    static Result<CopyFolder> copy_to(
+        const std::filesystem::path& temp,
+        const std::filesystem::path& file
+    );
+    void regain();
 
     // Declared first, destroyed last: the copy that a reader of an unfinished WAL works on.
     CopyFolder copy_;
     std::unique_ptr<sqlite3, Close> database_;
+    std::function<Result<Connection>()> reopen_;  // while it stands by
 };
 
 // BEGIN IMMEDIATE … COMMIT; rolled back when it is destroyed without commit().

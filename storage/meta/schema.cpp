@@ -73,13 +73,28 @@ Result<void> upgrade(Connection& connection) {
     return transaction->commit();
 }
 
-}  // namespace
-
-Result<Connection> open_meta(const std::filesystem::path& data_dir) {
+Result<Connection> open_for_writing(const std::filesystem::path& data_dir) {
     auto connection = Connection::open(data_dir / meta_file_name, Connection::Access::read_write);
     if (!connection) return connection.error();
     MILEPOST_TRY(upgrade(*connection));
     return connection;
+}
+
+// Not the file's fault: SQLite wants to write beside it even to read it, and cannot.
+bool is_the_disks(const ErrorCode& error) {
+    return error == MetaErrc::disk_full || error == MetaErrc::read_only ||
+           error == MetaErrc::io_error || error == MetaErrc::cannot_open;
+}
+
+}  // namespace
+
+Result<Connection> open_meta(const std::filesystem::path& data_dir) {
+    auto connection = open_for_writing(data_dir);
+    if (connection || !is_the_disks(connection.error())) return connection;
+    auto standing_by = open_meta_read_only(data_dir);
+    if (!standing_by) return connection.error();
+    MILEPOST_TRY(standing_by->stand_by([data_dir] { return open_for_writing(data_dir); }));
+    return standing_by;
 }
 
 Result<Connection> open_meta_read_only(const std::filesystem::path& data_dir) {

@@ -12,7 +12,8 @@ inline constexpr const char* meta_file_name = "meta.db";
 inline constexpr std::int64_t meta_format_version = 1;
 
 // Opens <data>/meta.db, makes it or brings an older one to meta_format_version. A newer one is
-// MetaErrc::newer_format, a database that is not ours MetaErrc::not_ours.
+// MetaErrc::newer_format, a database that is not ours MetaErrc::not_ours. On a disk that is full or
+// read-only one that is there is opened all the same, and stands by (Connection::stand_by).
 Result<Connection> open_meta(const std::filesystem::path& data_dir);
 
 // For the tool, with no gateway running: writes nothing and takes only a database of this version

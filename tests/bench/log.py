@@ -239,8 +239,8 @@ class Bench:
                 gateway.first_connack_s()
                 run(self.bin / "mqtt_load", "--port", gateway.port, "--connections", 10, "--window", 100, "--seconds", 5,
                     "--warmup", 0, "--pid", gateway.process.pid)
-                run(self.bin / "milepost", "--url", f"http://127.0.0.1:{gateway.admin_port}", "consume", "-o", "beginning",
-                    "-c", "300000", "-f", "")
+                run(self.bin / "milepost", "consume", "--url", f"http://127.0.0.1:{gateway.admin_port}", "-o", "beginning",
+                    "-c", "300000", "-f", "%o")
                 peak = gateway.resident_peak_bytes()
             finally:
                 gateway.kill()

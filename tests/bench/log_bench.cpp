@@ -375,12 +375,19 @@ std::uint64_t cached_bytes(const std::filesystem::path& file) {
     return cached;
 }
 
-std::uint64_t cached_segments(const std::filesystem::path& folder) {
+std::uint64_t cached_bytes(const std::vector<std::filesystem::path>& files) {
     std::uint64_t cached = 0;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator{folder}) {
-        if (entry.path().extension() == ".log") cached += cached_bytes(entry.path());
-    }
+    for (const auto& file : files)
+        cached += cached_bytes(file);
     return cached;
+}
+
+std::vector<std::filesystem::path> segments_in(const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{folder}) {
+        if (entry.path().extension() == ".log") found.push_back(entry.path());
+    }
+    return found;
 }
 
 // Reads whole partitions from their start, one after the other, while `go_on`; counts bytes.
@@ -389,6 +396,7 @@ void read_history(
     const std::atomic<bool>& go_on,
     std::atomic<std::uint64_t>& read
 ) {
+    this_thread::ask({});  // an ordinary thread, as those that serve readers
     Buffer buffer;
     std::map<PartitionId, Offset> next;
     while (go_on) {
@@ -409,7 +417,8 @@ void run_reader(const Options& options) {
         options.dir / "log",
         {.partitions = 4, .value_bytes = options.value_bytes}};
     constexpr int group = 100;
-    const std::uint64_t cached_before = cached_segments(options.dir / "log");
+    const auto history = segments_in(options.dir / "log");
+    const std::uint64_t cached_before = cached_bytes(history);
     std::atomic<std::uint64_t> read{0};
     Column of_alone;
     Column of_beside;
@@ -430,7 +439,7 @@ void run_reader(const Options& options) {
         of_alone.add(base, base.acks_per_second);
         of_beside.add(beside, base.acks_per_second);
     }
-    const std::uint64_t cached = cached_segments(options.dir / "log");
+    const std::uint64_t cached = cached_bytes(history);
     std::printf(
         "groups of %d, alone and beside a reader of history (%.0f MB/s)\n",
         group,

@@ -12,7 +12,7 @@ import processes
 from . import checks
 
 HERE = pathlib.Path(__file__).resolve().parent
-MKFS = {"ext4": ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"], "xfs": ["mkfs.xfs", "-q", "-f"]}
+MKFS = {"ext4": ["mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"], "xfs": ["mkfs.xfs", "-q", "-f"]}
 
 
 def run(*command, allowed=(0,)):
@@ -49,13 +49,13 @@ def nbd_file(folder, *plugin, filters=()):
     socket, mount = folder / "nbd.socket", folder / "nbd"
     mount.mkdir()
     served = processes.start(["nbdkit", "-f", "-U", str(socket), *(f"--filter={each}" for each in filters),
-                              *map(str, plugin)], stdout=subprocess.DEVNULL)
+                              *map(str, plugin)], stdout=subprocess.DEVNULL, stderr=open(folder / "nbdkit.log", "wb"))
     fuse = None
     try:
         processes.wait_until(lambda: socket.exists() or served.poll() is not None, within_s=10, what="nbdkit listens")
         if served.poll() is not None:
             checks.cannot(f"nbdkit does not run here ({served.returncode})")
-        fuse = processes.start(["nbdfuse", str(mount), "--unix", str(socket)])
+        fuse = processes.start(["nbdfuse", str(mount), "--unix", str(socket)], stderr=open(folder / "nbdfuse.log", "wb"))
         file = mount / "nbd"
         processes.wait_until(lambda: file.exists() or fuse.poll() is not None, within_s=10, what="nbdfuse mounts")
         if fuse.poll() is not None:

@@ -20,13 +20,14 @@ STOP_LIMIT_S = 10  # of interfaces.md: SIGTERM exits 0 within 10 s
 class Gateway:
     """Use as a context manager; it does not start by itself. `upstream` is host:port, or None for no upstream.
 
+    `data` is its data folder if that is to be elsewhere (a disk of its own).
     `log` are keys of the section [log], `routes` a list of dicts, `extra` is TOML appended as it is.
     `wrapper` is a command line that milepostd is started under (strace …).
     """
 
-    def __init__(self, folder, *, upstream=None, log=None, routes=(), extra="", wrapper=()):
+    def __init__(self, folder, *, data=None, upstream=None, log=None, routes=(), extra="", wrapper=()):
         self.folder = folder
-        self.data = folder / "data"
+        self.data = data or folder / "data"
         self.config = folder / "milepost.toml"
         self.mqtt_port, self.admin_port = processes.free_ports(2)
         self.url = f"http://127.0.0.1:{self.admin_port}"

@@ -163,15 +163,16 @@ class Client:
 class Load:
     """Many connections, each with a number of QoS 1 publishes in flight, on one thread.
 
-    Reading n of connection c has the payload "c-n"; n rises by one and is never used again, also not after
+    Reading n of connection c has the payload "c-n", or "c-n " and `padding` letters more; n rises by one and is never used again, also not after
     a reconnect. A PUBACK out of order is an error (MQTT-4.6.0).
     """
 
-    def __init__(self, topic, connections, depth, version=V311):
+    def __init__(self, topic, connections, depth, version=V311, padding=0):
         """`topic` may contain {c}, the connection's number."""
         self.version = version
         self.topics = [topic.format(c=c) for c in range(connections)]
         self.depth = depth
+        self._rest = b" " + b"x" * padding if padding else b""
         self.next_n = [0] * connections  # the next to be sent
         self.acked = [set() for _ in range(connections)]
         self.new_acks = []  # (c, n) since take_new_acks()
@@ -280,7 +281,7 @@ class Load:
             n = self.next_n[c]
             self.next_n[c] = n + 1
             link.in_flight.append(n)
-            body = self._heads[c] + struct.pack(">H", _packet_id(n)) + self._properties + b"%d-%d" % (c, n)
+            body = self._heads[c] + struct.pack(">H", _packet_id(n)) + self._properties + b"%d-%d" % (c, n) + self._rest
             out += packet(3, 2, body)
             if self.timed:
                 self.sent_times[c, n] = time.monotonic()

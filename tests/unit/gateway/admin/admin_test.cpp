@@ -108,6 +108,14 @@ TEST_CASE("healthz: says since when a commit waits for the disk", "[admin]") {
     CHECK(json::parse(response.body)["disk_waits_since_ms"] == 51'000);
 }
 
+TEST_CASE("healthz: with the journal full, since when the checkpoint does", "[admin]") {
+    Gateway gateway;
+    gateway.log.stats_now.checkpoint_since_ms.set(90'000);
+    CHECK(json::parse(gateway.get("/healthz").body) == json::parse(R"({"alive":true})"));
+    gateway.log.intake_now = storage::IntakeState::ring_full;
+    CHECK(json::parse(gateway.get("/healthz").body)["disk_waits_since_ms"] == 51'000);
+}
+
 TEST_CASE("status: positions, lag and the age of the oldest unsent record", "[admin]") {
     Gateway gateway;
     gateway.log.put("t", 1, {{"a", "1"}, {"b", "2"}}, Timestamp{1'000});

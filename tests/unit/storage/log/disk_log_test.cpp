@@ -247,6 +247,23 @@ TEST_CASE("log: a checkpoint whose deltas are not kept frees nothing", "[log]") 
     CHECK(f.report.sessions.size() == 1);
 }
 
+TEST_CASE("log: it opens when the keeper can take nothing in, and folds at a checkpoint", "[log]") {
+    PosixFixture fixture;
+    Fixture& f = fixture.parts;
+    REQUIRE(f.log->append_session("a", as_bytes("one"), {}));
+    f.log->commit();
+    f.keeper.fails = true;
+    f.open();
+    CHECK(f.report.sessions.size() == 1);
+    CHECK(f.report.notes.size() == 1);
+    CHECK_FALSE(f.log->checkpoint_now());
+    f.keeper.fails = false;
+    REQUIRE(f.log->checkpoint_now());
+    CHECK(f.keeper.sessions.at("a") == "one");
+    f.open();
+    CHECK(f.report.sessions.empty());
+}
+
 TEST_CASE("log: tokens without a record keep their place and need no disk", "[log]") {
     PosixFixture fixture;
     Fixture& f = fixture.parts;

@@ -47,6 +47,28 @@ TEST_CASE("database: what was bound is read back", "[meta]") {
     CHECK(select->text(3) == "blob");
 }
 
+TEST_CASE("database: one that stands by reads, and writes as soon as it may", "[meta]") {
+    const TempDir dir;
+    REQUIRE(open_table(dir).run("INSERT INTO t VALUES (1, '', '')"));
+    const auto file = dir.path() / "t.db";
+    auto connection = Connection::open(file, Connection::Access::read_only);
+    REQUIRE(connection);
+    bool is_full = true;
+    int tries = 0;
+    REQUIRE(connection->stand_by([&]() -> Result<Connection> {
+        ++tries;
+        if (is_full) return MetaErrc::disk_full;
+        return Connection::open(file, Connection::Access::read_write);
+    }));
+    CHECK(connection->number("SELECT count(*) FROM t").value() == 1);
+    CHECK(connection->run("INSERT INTO t VALUES (2, '', '')").error() == MetaErrc::read_only);
+    CHECK(tries == 2);
+    is_full = false;
+    REQUIRE(connection->run("INSERT INTO t VALUES (2, '', '')"));
+    CHECK(connection->number("SELECT count(*) FROM t").value() == 2);
+    CHECK(tries == 3);
+}
+
 TEST_CASE("database: a transaction that is not committed leaves nothing", "[meta]") {
     const TempDir dir;
     auto connection = open_table(dir);
