@@ -16,6 +16,8 @@ namespace {
 
 // What was written last is likely to be read by others soon: by the forwarder, by who follows.
 constexpr std::uint64_t fresh_bytes = 4 * mib;
+// The largest piece of the page cache (a large folio).
+constexpr std::uint64_t piece_bytes_max = 2 * mib;
 
 bool is_format_error(const ErrorCode& error) {
     return error.category() == format_category();
@@ -166,9 +168,9 @@ Result<SegmentRead> SegmentReader::take(
 
 void SegmentReader::forget_history(FilePosition at, std::uint64_t bytes, FilePosition end) {
     if (at + bytes + fresh_bytes > end) return;
-    // A block that the last read ended in is kept only until this one.
-    const FilePosition block{at.value() / block_bytes * block_bytes};
-    log_->forget_cached(block, at - block + bytes);
+    // What the kernel holds in one piece goes only as a whole: this range and some before it.
+    const FilePosition begin{at.value() > piece_bytes_max ? at.value() - piece_bytes_max : 0};
+    log_->forget_cached(begin, at - begin + bytes);
 }
 
 Result<SegmentRead> SegmentReader::scan_for(
