@@ -6,6 +6,7 @@
 #include "gateway/front_door.hpp"
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
+#include "gateway/listener/session_state.hpp"
 #include "gateway/logging.hpp"
 #include "gateway/machine_id.hpp"
 #include "gateway/recovery_lines.hpp"
@@ -120,7 +121,6 @@ private:
     std::optional<asio::signal_set> signals_;
     storage::PosixFileSystem files_;
     std::unique_ptr<storage::MetaKeeper> keeper_;
-    std::vector<storage::SessionDelta> sessions_;
     std::unique_ptr<storage::Log> log_;
     std::unique_ptr<ingest::Intake> intake_;
     std::unique_ptr<listener::Listener> listener_;
@@ -128,6 +128,7 @@ private:
     std::unique_ptr<admin::HttpServer> admin_;
     std::unique_ptr<ServiceNotify> notify_;  // where a service manager listens
     bool waits_for_adoption_ = false;
+    std::vector<storage::SessionDelta> unsaved_sessions_;  // the disk took none at this start
 };
 
 std::optional<ExitStatus> App::Impl::open_meta_database() {
@@ -145,13 +146,8 @@ std::optional<ExitStatus> App::Impl::open_meta_database() {
         logging::error("cannot open meta.db: {}", meta.error().message());
         return ExitStatus::disk;
     }
-    keeper_ = std::make_unique<storage::MetaKeeper>(std::move(*meta));
-    auto sessions = keeper_->sessions();
-    if (!sessions) {
-        logging::error("cannot read meta.db: {}", sessions.error().message());
-        return ExitStatus::disk;
-    }
-    sessions_ = std::move(*sessions);
+    keeper_ =
+        std::make_unique<storage::MetaKeeper>(std::move(*meta), listener::merge_session_states);
     return std::nullopt;
 }
 
@@ -205,8 +201,7 @@ std::optional<ExitStatus> App::Impl::open_storage() {
 
 void App::Impl::report(const storage::RecoveryReport& report) {
     log_recovery(report, config_.gateway_id, config_.log.data_dir);
-    for (const auto& delta : report.sessions)
-        sessions_.push_back(delta);
+    if (!report.sessions_folded) unsaved_sessions_ = report.sessions;
 }
 
 Result<std::vector<ingest::BoundRoute>> App::Impl::bind_routes() {
@@ -258,9 +253,22 @@ std::optional<ExitStatus> App::Impl::open_doors() {
         return ExitStatus::port_taken;
     }
     listener_ = std::move(*listener);
-    // In the order in which they happened: the last state of a session counts.
-    for (const auto& [client_id, state] : latest_states(std::exchange(sessions_, {}))) {
-        listener_->restore_session(client_id, state);
+    // The log's recovery has folded into it what the journal had of them, if the disk took it.
+    const auto sessions = keeper_->sessions();
+    if (!sessions) {
+        logging::error("cannot read meta.db: {}", sessions.error().message());
+        return ExitStatus::disk;
+    }
+    std::map<std::string, Buffer, std::less<>> states;
+    for (const auto& [client_id, state] : *sessions)
+        states.insert_or_assign(client_id, state);
+    for (const auto& delta : unsaved_sessions_) {
+        Buffer& state = states[delta.client_id];
+        const Bytes change = delta.state;
+        state = change.empty() ? Buffer{} : listener::merge_session_states(state, {&change, 1});
+    }
+    for (const auto& [client_id, state] : states) {
+        if (!state.empty()) listener_->restore_session(client_id, state);
     }
     door_.attach(*log_, *intake_, *listener_);
     return std::nullopt;

@@ -21,9 +21,18 @@ void FrontDoor::on_turn(Timestamp now) {
 mqtt::Taken FrontDoor::on_publish(
     const mqtt::Publish& publish,
     std::string_view client_id,
-    AckToken token
+    AckToken token,
+    Bytes change
 ) {
-    return intake_->publish(publish, client_id, token);
+    return intake_->publish(publish, client_id, token, change);
+}
+
+void FrontDoor::on_duplicate(const mqtt::Publish& publish, AckToken token) {
+    intake_->duplicate(publish, token);
+}
+
+bool FrontDoor::on_change(std::string_view client_id, Bytes change, AckToken token) {
+    return log_->append_change({client_id, change}, token).has_value();
 }
 
 bool FrontDoor::on_will(const listener::StoredWill& will, std::string_view client_id) {
@@ -31,6 +40,9 @@ bool FrontDoor::on_will(const listener::StoredWill& will, std::string_view clien
 }
 
 bool FrontDoor::on_session(const listener::SessionChange& change, std::optional<AckToken> token) {
+    if (change.begins_anew && !log_->append_session(change.client_id, {}, std::nullopt)) {
+        return false;
+    }
     return log_->append_session(change.client_id, change.state, token).has_value();
 }
 

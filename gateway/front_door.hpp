@@ -31,8 +31,14 @@ public:
 
     // From the sockets to the log.
     void on_turn(Timestamp now) override;
-    mqtt::Taken on_publish(const mqtt::Publish& publish, std::string_view client_id, AckToken token)
-        override;
+    mqtt::Taken on_publish(
+        const mqtt::Publish& publish,
+        std::string_view client_id,
+        AckToken token,
+        Bytes change
+    ) override;
+    void on_duplicate(const mqtt::Publish& publish, AckToken token) override;
+    bool on_change(std::string_view client_id, Bytes change, AckToken token) override;
     bool on_will(const listener::StoredWill& will, std::string_view client_id) override;
     bool on_session(const listener::SessionChange& change, std::optional<AckToken> token) override;
     void on_ride(AckToken token) override;

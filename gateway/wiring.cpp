@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <utility>
 
 #include <sys/sysinfo.h>
 
@@ -59,6 +58,7 @@ admin::MqttStatus mqtt_status(
     status.received = {
         {"qos0", intake.received_qos0.value()},
         {"qos1", intake.received_qos1.value()},
+        {"qos2", intake.received_qos2.value()},
         {"will", intake.received_wills.value()},
     };
     status.accepted = intake.accepted.value();
@@ -67,6 +67,7 @@ admin::MqttStatus mqtt_status(
         {"qos0_overload", intake.rejected_qos0_overload.value()},
         {"no_route", intake.rejected_no_route.value()},
         {"too_large", intake.rejected_too_large.value()},
+        {"duplicate", intake.rejected_duplicate.value()},
     };
     status.events = {
         {"connections_accepted", listener.accepted_connections.value()},
@@ -77,6 +78,7 @@ admin::MqttStatus mqtt_status(
         {"keep_alive_timeouts", listener.keep_alive_timeouts.value()},
         {"connect_timeouts", listener.connect_timeouts.value()},
         {"wills_dropped", listener.dropped_wills.value()},
+        {"unreleased_floods", listener.unreleased_floods.value()},
         {"user_properties_dropped", intake.dropped_user_properties.value()},
     };
     return status;
@@ -121,18 +123,6 @@ ServiceFacts service_facts(const storage::Log& log, Instant now) {
         facts.disk_waits = now.time_since_epoch() - std::chrono::milliseconds{since_ms};
     }
     return facts;
-}
-
-std::map<std::string, Buffer> latest_states(std::vector<storage::SessionDelta> deltas) {
-    std::map<std::string, Buffer> states;
-    for (auto& delta : deltas) {
-        if (delta.state.empty()) {
-            states.erase(delta.client_id);
-        } else {
-            states.insert_or_assign(std::move(delta.client_id), std::move(delta.state));
-        }
-    }
-    return states;
 }
 
 }  // namespace milepost

@@ -7,13 +7,10 @@
 #include "gateway/listener/listener.hpp"
 #include "gateway/service_notify.hpp"
 #include "gateway/upstream/client_settings.hpp"
-#include "storage/log/keeper.hpp"
 #include "storage/log/log.hpp"
 #include "storage/log/log_config.hpp"
 
-#include <map>
 #include <string>
-#include <vector>
 
 // Plain translations from one room's structs to another's: rooms do not know each other, app does.
 namespace milepost {
@@ -36,9 +33,5 @@ namespace milepost {
 
 // Thread: any.
 [[nodiscard]] ServiceFacts service_facts(const storage::Log& log, Instant now);
-
-// The last state of each session that still is one; `deltas` in the order in which they happened.
-[[nodiscard]] std::map<std::string, Buffer> latest_states(std::vector<storage::SessionDelta> deltas
-);
 
 }  // namespace milepost

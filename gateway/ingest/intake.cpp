@@ -27,11 +27,12 @@ Intake::Intake(storage::Appender& log, std::vector<BoundRoute> routes, Limits li
 mqtt::Taken Intake::publish(
     const mqtt::Publish& publish,
     std::string_view client_id,
-    AckToken token
+    AckToken token,
+    Bytes session_change
 ) {
     const bool wants_ack = publish.qos != mqtt::Qos::at_most_once;
     const std::optional<AckToken> ack = wants_ack ? std::optional{token} : std::nullopt;
-    Counter& received = wants_ack ? stats_.received_qos1 : stats_.received_qos0;
+    Counter& received = this->received(publish.qos);
 
     const bool overloaded = log_->intake() != storage::IntakeState::open ||
                             log_->open_group_bytes() > limits_.group_bytes_max / 2;
@@ -46,13 +47,14 @@ mqtt::Taken Intake::publish(
         publish.payload,
         publish.properties,
         publish.retain,
-        false};
+        /*is_will=*/false,
+        session_change};
     const auto found = place(publish.topic, client_id);
     if (!found) {
         received.add();
         stats_.rejected_no_route.add();
         refuse(mqtt::ReasonCode::topic_name_invalid, ack);
-        return mqtt::Taken::yes;
+        return mqtt::Taken::refused;
     }
     const ErrorCode error = append(message, *found, ack);
     if (is_momentary(error)) {
@@ -65,10 +67,25 @@ mqtt::Taken Intake::publish(
     if (error) {
         stats_.rejected_too_large.add();
         refuse(mqtt::ReasonCode::implementation_specific_error, ack);
-    } else {
-        stats_.accepted.add();
+        return mqtt::Taken::refused;
     }
+    stats_.accepted.add();
     return mqtt::Taken::yes;
+}
+
+void Intake::duplicate(const mqtt::Publish& publish, AckToken token) {
+    received(publish.qos).add();
+    stats_.rejected_duplicate.add();
+    log_->append_token(token);
+}
+
+Counter& Intake::received(mqtt::Qos qos) {
+    switch (qos) {
+        case mqtt::Qos::at_most_once: return stats_.received_qos0;
+        case mqtt::Qos::at_least_once: return stats_.received_qos1;
+        case mqtt::Qos::exactly_once: break;
+    }
+    return stats_.received_qos2;
 }
 
 bool Intake::will(const Message& message) {
@@ -107,7 +124,12 @@ ErrorCode Intake::append(
     const auto& partitions = place.route->partitions;
     const auto number = partition_for(key, static_cast<std::int32_t>(partitions.size()));
     const storage::RecordView record{now_, key, message.payload, headers_};
-    const auto appended = log_->append(partitions[static_cast<std::size_t>(number)], record, token);
+    const auto appended = log_->append(
+        partitions[static_cast<std::size_t>(number)],
+        record,
+        token,
+        {message.client_id, message.session_change}
+    );
     return appended ? ErrorCode{} : appended.error();
 }
 

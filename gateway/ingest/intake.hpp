@@ -23,11 +23,13 @@ namespace milepost::ingest {
 struct IntakeStats {
     Counter received_qos0;
     Counter received_qos1;
+    Counter received_qos2;
     Counter received_wills;
     Counter accepted;
     Counter rejected_qos0_overload;
     Counter rejected_no_route;  // or a topic that is too long
     Counter rejected_too_large;
+    Counter rejected_duplicate;       // a retransmission of what the log has already
     Counter dropped_user_properties;  // a sensor's own `mp.*`: the record is kept without them
 };
 
@@ -45,6 +47,7 @@ struct Message {
     Bytes properties;  // MQTT 5.0's, checked
     bool retain = false;
     bool is_will = false;
+    Bytes session_change{};  // as in Intake::publish
 };
 
 // MQTT message -> route -> key, headers, partition -> record in the open group. Where a message
@@ -60,7 +63,17 @@ public:
 
     // A PUBLISH. The token comes back when the record is durable, or, for a refused one, with the
     // acks around it. `later`: the log takes nothing at the moment; nothing was counted.
-    mqtt::Taken publish(const mqtt::Publish& publish, std::string_view client_id, AckToken token);
+    // `session_change` of the client becomes durable with the record; not with a refusal.
+    mqtt::Taken publish(
+        const mqtt::Publish& publish,
+        std::string_view client_id,
+        AckToken token,
+        Bytes session_change = {}
+    );
+
+    // A PUBLISH that was taken before: counted, and its token comes back when what is before it in
+    // the log is durable.
+    void duplicate(const mqtt::Publish& publish, AckToken token);
 
     // A will: like a QoS 1 publish that nobody waits for. False: not taken now.
     bool will(const Message& message);
@@ -80,6 +93,7 @@ private:
         bool rebuilds_topic = false;
     };
 
+    [[nodiscard]] Counter& received(mqtt::Qos qos);
     [[nodiscard]] std::optional<Place> place(std::string_view topic, std::string_view client_id);
     ErrorCode append(const Message& message, const Place& place, std::optional<AckToken> token);
     void collect_headers(const Message& message, const Place& place);

@@ -2,12 +2,10 @@
 
 #include <boost/asio/post.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,18 +19,8 @@ namespace {
 // One read takes at most this much off a socket: enough for a full window of one device, little
 // enough that nobody waits long for their turn.
 constexpr std::size_t receive_buffer_bytes = 128U * 1024;
-constexpr int accepts_per_turn_max = 64;
 constexpr int backlog = 4096;
-constexpr auto accept_pause = std::chrono::milliseconds{100};
 constexpr auto expiry_sweep_interval = std::chrono::hours{1};
-
-std::uint32_t index_of(std::uint64_t tag) {
-    return static_cast<std::uint32_t>(tag);
-}
-
-std::uint32_t generation_of(std::uint64_t tag) {
-    return static_cast<std::uint32_t>(tag >> 32U);
-}
 
 }  // namespace
 
@@ -44,16 +32,23 @@ struct Listener::Sink {
     void on_connect(const mqtt::Connect& connect) { listener.connected(connection, connect); }
 
     mqtt::Taken on_publish(const mqtt::Publish& publish) {
-        AckToken token = listener.token_of(connection);
-        token.packet_id = publish.ticket.packet_id;
-        token.weight = publish.ticket.weight;
-        const auto taken = listener.events_->on_publish(publish, connection.entry->first, token);
-        listener.has_appended_ = true;
-        return taken;
+        return listener.take_publish(connection, publish, token_of(publish.ticket));
+    }
+
+    mqtt::Taken on_release(mqtt::Ticket release) {
+        return listener.take_release(connection, token_of(release));
     }
 
     void on_disconnect(const mqtt::Disconnect& leaving) {
         connection.leaving_expiry_s = leaving.session_expiry_s;
+    }
+
+    [[nodiscard]] AckToken token_of(mqtt::Ticket ticket) const {
+        AckToken token = listener.token_of(connection);
+        token.packet_id = ticket.packet_id;
+        token.weight = ticket.weight;
+        token.answer = static_cast<std::uint8_t>(ticket.answer);
+        return token;
     }
 };
 
@@ -147,68 +142,6 @@ void Listener::close_all() {
     poller_watch_.close(ignored);
 }
 
-// Accepting ---------------------------------------------------------------------------------------
-
-void Listener::watch_acceptor(std::size_t index) {
-    acceptors_[index].async_wait(tcp::acceptor::wait_read, [this, index](ErrorCode error) {
-        if (!error && is_reading_) accept_ready(index);
-    });
-}
-
-void Listener::accept_ready(std::size_t index) {
-    const int acceptor = acceptors_[index].native_handle();
-    for (int i = 0; i < accepts_per_turn_max; ++i) {
-        const int socket = ::accept4(acceptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (socket >= 0) {
-            add_connection(socket);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            // No descriptors: those that wait in the backlog are tried again soon.
-            events_->on_notice("accept", "cannot accept: out of file descriptors or memory");
-            auto pause = std::make_shared<asio::steady_timer>(*io_, accept_pause);
-            pause->async_wait([this, index, pause](ErrorCode error) {
-                if (!error && is_reading_) watch_acceptor(index);
-            });
-            return;
-        }
-        if (errno != EINTR && errno != ECONNABORTED) break;
-    }
-    watch_acceptor(index);
-}
-
-void Listener::add_connection(int socket) {
-    const auto connected = slots_.size() - free_slots_.size();
-    if (connected >= options_.connections_max) {
-        stats_.refused_connections.add();
-        events_->on_notice("connections_max", "connection refused: connections_max is reached");
-        ::close(socket);
-        return;
-    }
-    const int yes = 1;
-    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    if (free_slots_.empty()) {
-        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
-        slots_.emplace_back();
-        generations_.push_back(0);
-    }
-    const std::uint32_t index = free_slots_.back();
-    free_slots_.pop_back();
-    auto connection =
-        std::make_unique<Connection>(socket, index, ++generations_[index], options_.limits);
-    const std::uint64_t tag = tag_of(*connection);
-    if (!poller_.add(socket, tag, true)) {
-        free_slots_.push_back(index);
-        stats_.refused_connections.add();
-        return;
-    }
-    slots_[index] = std::move(connection);
-    deadlines_.add({monotonic_now() + options_.connect_timeout, tag, Deadline::Kind::connect});
-    arm_timer();
-    stats_.accepted_connections.add();
-    stats_.connections.add(1);
-}
-
 // A turn of the event loop ------------------------------------------------------------------------
 
 void Listener::watch_poller() {
@@ -232,7 +165,7 @@ void Listener::turn() {
     wall_now_ = wall_now();
     events_->on_turn(wall_now_);
     for (const epoll_event& event : poller_.ready()) {
-        Connection* connection = find(index_of(event.data.u64), generation_of(event.data.u64));
+        Connection* connection = find(event.data.u64);
         if (connection != nullptr) on_ready(*connection, event.events);
     }
     end_turn();
@@ -292,7 +225,7 @@ void Listener::end_turn() {
     std::vector<std::uint64_t> queued;
     queued.swap(queued_);
     for (const std::uint64_t tag : queued) {
-        if (Connection* connection = find(index_of(tag), generation_of(tag))) {
+        if (Connection* connection = find(tag)) {
             connection->is_queued = false;
             settle(*connection);
         }
@@ -316,7 +249,7 @@ void Listener::settle(Connection& connection) {
         if (!connection.input.empty()) {
             const std::uint64_t tag = tag_of(connection);
             process_input(connection);
-            if (find(index_of(tag), generation_of(tag)) == nullptr) return;
+            if (find(tag) == nullptr) return;
         }
     }
     const bool reads = is_reading_ && connection.awaits == Awaits::bytes &&
@@ -340,73 +273,14 @@ void Listener::queue(Connection& connection) {
     queued_.push_back(tag_of(connection));
 }
 
-// Acks --------------------------------------------------------------------------------------------
-
-void Listener::acked(std::span<const AckToken> tokens) {
-    turn_now_ = monotonic_now();
-    while (!tokens.empty()) {
-        const AckToken& first = tokens.front();
-        const auto other = std::find_if(tokens.begin(), tokens.end(), [&](const AckToken& token) {
-            return token.connection != first.connection || token.generation != first.generation;
-        });
-        const auto run = static_cast<std::size_t>(other - tokens.begin());
-        if (Connection* connection = find(first.connection, first.generation)) {
-            send_acks(*connection, tokens.first(run));
-        }
-        tokens = tokens.subspan(run);
-    }
-    // Room has been made for those that were put off.
-    for (const std::uint64_t tag : std::exchange(stalled_, {})) {
-        Connection* connection = find(index_of(tag), generation_of(tag));
-        if (connection == nullptr || connection->awaits != mqtt::Awaits::room) continue;
-        connection->awaits = mqtt::Awaits::acks;
-        queue(*connection);
-    }
-    if (!queued_.empty()) turn_soon();
-}
-
-void Listener::send_acks(Connection& connection, std::span<const AckToken> tokens) {
-    const auto micros_now = static_cast<std::uint32_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(turn_now_.time_since_epoch()).count()
-    );
-    acks_.resize(tokens.size() * mqtt::puback_bytes_max);
-    std::size_t bytes = 0;
-    std::size_t counted = 0;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-        const AckToken& token = tokens[i];
-        if (token.packet_id == 0) {
-            const auto pending = pending_connects_.extract(tag_of(connection));
-            if (!pending.empty()) accept(connection, pending.mapped());
-            continue;
-        }
-        bytes += connection.session.publish_done(
-            {token.packet_id, token.weight},
-            static_cast<mqtt::ReasonCode>(token.reason),
-            acks_.data() + bytes
-        );
-        ++counted;
-        if (i + 1 == tokens.size() || tokens[i + 1].received_micros != token.received_micros) {
-            stats_.ack_latency_micros.record(micros_now - token.received_micros, counted);
-            stats_.acks.add(counted);
-            counted = 0;
-        }
-    }
-    if (bytes > 0) transmit(connection, Bytes{acks_.data(), bytes});
-    if (connection.awaits != mqtt::Awaits::bytes) queue(connection);
-}
-
-void Listener::set_intake_open(bool is_open) {
-    is_intake_open_ = is_open;
-    if (!is_open) return;
-    offer_wills();
-    acked({});
-}
-
-// The connection's slot
-// ----------------------------------------------------------------------------
+// The connection's slot ---------------------------------------------------------------------------
 
 std::uint64_t Listener::tag_of(const Connection& connection) const {
     return (std::uint64_t{connection.generation()} << 32U) | connection.index();
+}
+
+Connection* Listener::find(std::uint64_t tag) {
+    return find(static_cast<std::uint32_t>(tag), static_cast<std::uint32_t>(tag >> 32U));
 }
 
 Connection* Listener::find(std::uint32_t index, std::uint32_t generation) {

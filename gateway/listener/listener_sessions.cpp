@@ -239,10 +239,7 @@ void Listener::on_deadline(const Deadline& deadline) {
         deadlines_.add({turn_now_ + std::chrono::hours{1}, 0, Deadline::Kind::expiry});
         return;
     }
-    Connection* connection = find(
-        static_cast<std::uint32_t>(deadline.tag),
-        static_cast<std::uint32_t>(deadline.tag >> 32U)
-    );
+    Connection* connection = find(deadline.tag);
     if (connection == nullptr) return;
     if (deadline.kind == Deadline::Kind::connect) {
         if (connection->session.is_connected() || connection->awaits == mqtt::Awaits::answer)

@@ -6,29 +6,9 @@ namespace milepost::listener {
 
 namespace {
 
-// The state of a kept session in the log: version, expiry in seconds, wall time of the disconnect
-// in ms (-1: connected), little-endian.
-constexpr std::uint8_t state_version = 1;
-constexpr std::size_t state_bytes = 13;
-
 Buffer encode(const ClientSession& session) {
-    Buffer state;
-    state.reserve(state_bytes);
-    append_little(state, state_version);
-    append_little(state, session.expiry_s);
-    append_little(state, session.disconnected_at.value());
-    return state;
-}
-
-std::optional<ClientSession> decode(Bytes state) {
-    if (state.size() != state_bytes) return std::nullopt;
-    ByteReader reader{state};
-    if (reader.little<std::uint8_t>() != state_version) return std::nullopt;
-    ClientSession session;
-    session.expiry_s = *reader.little<std::uint32_t>();
-    session.disconnected_at = Timestamp{*reader.little<std::int64_t>()};
-    session.is_kept = true;
-    return session;
+    const auto header = SessionChangeBytes::header(session.expiry_s, session.disconnected_at);
+    return {header.bytes().begin(), header.bytes().end()};
 }
 
 }  // namespace
@@ -42,11 +22,18 @@ bool SessionTable::is_expired(const ClientSession& session, Timestamp now) {
 }
 
 bool SessionTable::restore(std::string_view client_id, Bytes state, Timestamp now) {
-    auto session = decode(state);
-    if (!session) return false;
-    if (session->disconnected_at == timestamp_none) session->disconnected_at = now;
-    if (is_expired(*session, now) || sessions_.size() >= sessions_max_) return false;
-    sessions_.insert_or_assign(std::string{client_id}, *session);
+    auto kept = decode_session_state(state);
+    if (!kept) return false;
+    ClientSession session;
+    session.expiry_s = kept->expiry_s;
+    session.disconnected_at = kept->disconnected_at;
+    session.is_kept = true;
+    if (session.disconnected_at == timestamp_none) session.disconnected_at = now;
+    if (is_expired(session, now) || sessions_.size() >= sessions_max_) return false;
+    if (!kept->memory.empty()) {
+        session.memory = std::make_unique<PublishMemory>(std::move(kept->memory));
+    }
+    sessions_.insert_or_assign(std::string{client_id}, std::move(session));
     return true;
 }
 
@@ -73,14 +60,15 @@ std::optional<SessionTable::Opened> SessionTable::open(
     const bool same = opened.session_present && session.expiry_s == connect.session_expiry_s &&
                       session.expiry_s == mqtt::session_expiry_never;
     const bool had_state = session.is_kept;
+    if (!opened.session_present) session.memory.reset();
     session.connection = connection;
     session.expiry_s = connect.session_expiry_s;
     session.disconnected_at = timestamp_none;
     session.is_kept = session.expiry_s != 0;
     if (session.is_kept && !same) {
-        opened.change = SessionChange{found->first, encode(session)};
+        opened.change = SessionChange{found->first, encode(session), !opened.session_present};
     } else if (!session.is_kept && had_state) {
-        opened.change = SessionChange{found->first, {}};
+        opened.change = SessionChange{found->first, {}, false};
     }
     return opened;
 }
@@ -98,11 +86,11 @@ std::optional<SessionChange> SessionTable::close(
     session.disconnected_at = now;
     session.is_kept = session.expiry_s != 0;
     if (!session.is_kept) {
-        return had_state ? std::optional{SessionChange{entry.first, {}}} : std::nullopt;
+        return had_state ? std::optional{SessionChange{entry.first, {}, false}} : std::nullopt;
     }
     if (session.expiry_s == mqtt::session_expiry_never && had_state && !changes)
         return std::nullopt;
-    return SessionChange{entry.first, encode(session)};
+    return SessionChange{entry.first, encode(session), false};
 }
 
 void SessionTable::drop_if_ended(Entry& entry) {

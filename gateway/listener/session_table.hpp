@@ -1,11 +1,13 @@
 #pragma once
 
+#include "gateway/listener/session_state.hpp"
 #include "gateway/mqtt/packet.hpp"
 #include "storage/base/bytes.hpp"
 #include "storage/base/time.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,19 +32,21 @@ struct ClientSession {
     std::uint32_t connection = no_connection;
     std::uint32_t expiry_s = 0;  // 0: ends with its connection
     Timestamp disconnected_at = timestamp_none;
-    bool is_kept = false;  // the log has a state of it
+    bool is_kept = false;                   // the log has a state of it
+    std::unique_ptr<PublishMemory> memory;  // made with the first publish that needs it
 };
 
-// What a change of a session means for the log: the state to append, empty when the session is
-// gone.
+// What a change of a session means for the log: the change to append to its state, empty when the
+// session is gone.
 struct SessionChange {
     std::string_view client_id;
     Buffer state;
+    bool begins_anew = false;  // what the log has of an earlier session is to be forgotten first
 };
 
 // The sessions by client id: MQTT 5.0, section 4.1. Pure: time is an argument; what must survive a
 // restart is handed out as SessionChange and given back to restore(). The meaning of the state
-// bytes is this file's alone.
+// bytes is session_state's alone.
 class SessionTable {
 public:
     using Map = std::unordered_map<std::string, ClientSession>;

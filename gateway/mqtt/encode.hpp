@@ -12,14 +12,19 @@
 // caller's; nothing is checked: what is encoded is ours.
 namespace milepost::mqtt {
 
-// The most that one PUBACK of ours takes.
-inline constexpr std::size_t puback_bytes_max = 5;
+// The most that one PUBACK, PUBREC or PUBCOMP of ours takes.
+inline constexpr std::size_t answer_bytes_max = 5;
 
-// Writes a PUBACK at `to`, where puback_bytes_max bytes are free, and returns its length. Success
-// is the same 4 bytes in both versions; 3.1.1 has no other answer (the owner counts what it
+// Writes one of those at `to`, where answer_bytes_max bytes are free, and returns its length.
+// Success is the same 4 bytes in both versions; 3.1.1 has no other answer (the owner counts what it
 // refused).
-[[nodiscard]] inline std::size_t encode_puback(std::byte* to, ProtocolLevel level, Ack ack) {
-    to[0] = std::byte{0x40};
+[[nodiscard]] inline std::size_t encode_answer(
+    std::byte* to,
+    ProtocolLevel level,
+    PacketType type,
+    Ack ack
+) {
+    to[0] = static_cast<std::byte>(static_cast<unsigned>(type) << 4U);
     to[1] = std::byte{2};
     store_big(to + 2, ack.packet_id);
     if (ack.reason == ReasonCode::success || level != ProtocolLevel::v5) return 4;

@@ -55,14 +55,14 @@ const char* text_of(Errc code) {
         case Errc::topic_alias_invalid: return "topic alias above Topic Alias Maximum, or 0";
         case Errc::session_expiry_raised:
             return "session expiry in DISCONNECT after none in CONNECT";
+        case Errc::topic_alias_unknown: return "topic alias that stands for no topic yet";
+        case Errc::topic_aliases_too_long: return "topics behind topic aliases take too much";
         case Errc::unknown_protocol_name: return "protocol name is not MQTT";
         case Errc::unsupported_protocol_level: return "protocol level is neither 3.1.1 nor 5.0";
         case Errc::client_id_refused:
             return "client identifier empty without clean session, or too long";
-        case Errc::will_qos_not_served: return "will with QoS 2 is not served yet";
         case Errc::authentication_method_not_served: return "authentication method is not served";
         case Errc::reply_too_large: return "answer is above the client's Maximum Packet Size";
-        case Errc::qos_2_not_served: return "QoS 2 is not served yet";
         case Errc::subscription_identifier_not_served:
             return "subscription identifiers are not served yet";
         case Errc::shared_subscription_not_served: return "shared subscriptions are not served";
@@ -99,14 +99,14 @@ ReasonCode reason_of(Errc code) {
         case Errc::connect_expected:
         case Errc::second_connect:
         case Errc::unexpected_packet:
-        case Errc::session_expiry_raised: return ReasonCode::protocol_error;
+        case Errc::session_expiry_raised:
+        case Errc::topic_alias_unknown: return ReasonCode::protocol_error;
         case Errc::receive_maximum_exceeded: return ReasonCode::receive_maximum_exceeded;
         case Errc::topic_alias_invalid: return ReasonCode::topic_alias_invalid;
+        case Errc::topic_aliases_too_long: return ReasonCode::quota_exceeded;
         case Errc::unknown_protocol_name:
         case Errc::unsupported_protocol_level: return ReasonCode::unsupported_protocol_version;
         case Errc::client_id_refused: return ReasonCode::client_identifier_not_valid;
-        case Errc::will_qos_not_served:
-        case Errc::qos_2_not_served: return ReasonCode::qos_not_supported;
         case Errc::authentication_method_not_served: return ReasonCode::bad_authentication_method;
         case Errc::reply_too_large: return ReasonCode::packet_too_large;
         case Errc::subscription_identifier_not_served:

@@ -40,17 +40,17 @@ enum class Errc : std::uint8_t {
     receive_maximum_exceeded = 33,
     topic_alias_invalid = 34,
     session_expiry_raised = 35,  // DISCONNECT with an expiry after a CONNECT without one
+    topic_alias_unknown = 36,    // an empty topic and an alias that stands for none
+    topic_aliases_too_long = 37,
 
     // CONNECTs that are not served.
     unknown_protocol_name = 40,
     unsupported_protocol_level = 41,
     client_id_refused = 42,  // empty where it may not be, or too long
-    will_qos_not_served = 43,
     authentication_method_not_served = 44,
     reply_too_large = 45,  // an answer is above the client's Maximum Packet Size
 
     // Valid, and not served yet.
-    qos_2_not_served = 50,
     subscription_identifier_not_served = 51,
     shared_subscription_not_served = 52,
 

@@ -41,19 +41,23 @@ using PacketId = std::uint16_t;
 // A session expiry of this many seconds never ends (MQTT 5.0, section 3.1.2.11.2).
 inline constexpr std::uint32_t session_expiry_never = 0xFFFFFFFF;
 
-// What the owner of a session keeps of a publish and hands back when it is durable.
+// What the owner of a session keeps of a publish, or of the release of a QoS 2 one, and hands back
+// when it is durable.
 struct Ticket {
     // How much of the in-flight limit a publish takes is counted in units of this many bytes.
     static constexpr std::size_t weight_bytes = 64;
 
-    PacketId packet_id = 0;    // 0: QoS 0, nothing to hand back
-    std::uint16_t weight = 0;  // bytes of the whole packet in such units, rounded up
+    PacketId packet_id = 0;                  // 0: QoS 0, nothing to hand back
+    std::uint16_t weight = 0;                // bytes of the whole packet in such units, rounded up
+    PacketType answer = PacketType::puback;  // or pubrec, pubcomp
 
     friend bool operator==(const Ticket&, const Ticket&) = default;
 };
 
 struct Publish {
-    std::string_view topic;  // valid UTF-8, no wildcard; empty only with an alias
+    // Valid UTF-8, no wildcard. The decoder leaves it empty where only an alias was sent, the
+    // session hands over what that stands for.
+    std::string_view topic;
     Bytes payload;
     Bytes properties;  // 5.0: checked, without their length; see message_properties()
     Ticket ticket;
@@ -63,9 +67,10 @@ struct Publish {
     bool dup = false;
 };
 
-// What the owner says about a publish: `later` leaves the packet in the input, untouched, and stops
-// the session there (the open group is full); receive() comes to it again.
-enum class Taken : std::uint8_t { yes, later };
+// What the owner says about a publish or a release. `refused`: it is not written, and answered so
+// in its turn. `later` leaves the packet in the input, untouched, and stops the session there (the
+// open group is full); receive() comes to it again.
+enum class Taken : std::uint8_t { yes, refused, later };
 
 struct Will {
     std::string_view topic;

@@ -9,13 +9,9 @@ namespace {
 Errc check_connect(const Connect& connect, const Limits& limits) {
     const bool is_name_missing = connect.client_id.empty() &&
                                  connect.level == ProtocolLevel::v3_1_1 && !connect.clean_start;
-    if (is_name_missing || connect.client_id.size() > limits.client_id_bytes_max) {
-        return Errc::client_id_refused;
-    }
-    // 3.1.1 has no way to say so, and one record is written for a will of any QoS.
-    const bool is_will_refused = connect.will && connect.will->qos == Qos::exactly_once &&
-                                 connect.level == ProtocolLevel::v5;  // MQTT-3.2.2-12
-    return is_will_refused ? Errc::will_qos_not_served : Errc::none;
+    const bool is_refused = is_name_missing ||
+                            connect.client_id.size() > limits.client_id_bytes_max;
+    return is_refused ? Errc::client_id_refused : Errc::none;
 }
 
 }  // namespace
@@ -34,8 +30,8 @@ void Session::accept(const Acceptance& acceptance, Buffer& out) {
             append(session_expiry_interval, *acceptance.session_expiry_s);
         }
         append(receive_maximum, limits_->in_flight_publishes_max);
-        append(maximum_qos, 1);
         append(maximum_packet_size, static_cast<std::uint32_t>(limits_->packet_bytes_max));
+        if (limits_->topic_alias_max != 0) append(topic_alias_maximum, limits_->topic_alias_max);
         if (!acceptance.assigned_client_id.empty()) {
             append_text_property(
                 properties,
@@ -63,7 +59,7 @@ void Session::refuse(ReasonCode reason, Buffer& out) {
 
 void Session::publish_done(Ticket ticket, ReasonCode reason, Buffer& out) {
     const std::size_t from = out.size();
-    out.resize(from + puback_bytes_max);
+    out.resize(from + answer_bytes_max);
     out.resize(from + publish_done(ticket, reason, out.data() + from));
 }
 
@@ -137,24 +133,35 @@ void Session::take_unsubscribe(const Frame& frame, Buffer& out) {
     static_cast<void>(fits(out, from));
 }
 
-// Nothing was ever published to the device, so none of its acks has a counterpart here. A PUBREC or
-// PUBREL left over from elsewhere is answered so that the device can forget it (5.0: 0x92).
+// Nothing was ever published to the device, so none of its acks has a counterpart here. A PUBREC
+// left over from elsewhere is answered so that the device can forget it (5.0: 0x92).
 void Session::take_ack(const Frame& frame, Buffer& out) {
     Ack ack;
     const Errc why = decode_ack(frame, level_, ack);
     if (why != Errc::none) return fail(why, out);
     const Ack answer{ack.packet_id, ReasonCode::packet_identifier_not_found};
-    if (frame.type() == PacketType::pubrel) encode_ack(out, level_, PacketType::pubcomp, answer);
     if (frame.type() == PacketType::pubrec && !is_failure(ack.reason)) {
         encode_ack(out, level_, PacketType::pubrel, answer);
     }
+}
+
+// The alias stands for the topic that comes with it, or the publish has the topic that it stands
+// for (MQTT-3.3.2-7 to -12).
+Errc Session::resolve_alias(Publish& publish) {
+    if (!aliases_) {
+        aliases_ = std::make_unique<TopicAliases>(
+            limits_->topic_alias_max,
+            limits_->topic_alias_bytes_max
+        );
+    }
+    return publish.topic.empty() ? aliases_->find(publish.topic_alias, publish.topic)
+                                 : aliases_->set(publish.topic_alias, publish.topic);
 }
 
 void Session::take_rest(const Frame& frame, Buffer& out) {
     switch (frame.type()) {
         case PacketType::puback:
         case PacketType::pubrec:
-        case PacketType::pubrel:
         case PacketType::pubcomp: return take_ack(frame, out);
         case PacketType::subscribe: return take_subscribe(frame, out);
         case PacketType::unsubscribe: return take_unsubscribe(frame, out);
@@ -164,6 +171,7 @@ void Session::take_rest(const Frame& frame, Buffer& out) {
         }
         case PacketType::connect:
         case PacketType::publish:
+        case PacketType::pubrel:
         case PacketType::disconnect:  // taken before
         case PacketType::connack:
         case PacketType::suback:

@@ -5,11 +5,13 @@
 #include "gateway/mqtt/errc.hpp"
 #include "gateway/mqtt/frame_reader.hpp"
 #include "gateway/mqtt/packet.hpp"
+#include "gateway/mqtt/topic_aliases.hpp"
 #include "storage/base/units.hpp"
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -20,6 +22,8 @@ struct Limits {
     std::size_t packet_bytes_max = 256 * kib;
     std::size_t client_id_bytes_max = 256;
     std::uint16_t in_flight_publishes_max = 256;  // 5.0's Receive Maximum
+    std::uint16_t topic_alias_max = 32;
+    std::size_t topic_alias_bytes_max = 16 * kib;  // all topics behind them, of one connection
     std::size_t in_flight_bytes_max = 256 * kib;
     std::uint16_t keep_alive_s_max = 0xFFFF;  // 0xFFFF: whatever the client asks for
 };
@@ -27,12 +31,21 @@ struct Limits {
 // Where a session hands over what it has understood. The packets are valid during the call only.
 // The sink may call the session back (accept, refuse, publish_done, disconnect) from inside.
 template <class Sink>
-concept SessionSink =
-    requires(Sink sink, const Connect& connect, const Publish& publish, const Disconnect& leaving) {
+concept SessionSink = requires(
+    Sink sink,
+    const Connect& connect,
+    const Publish& publish,
+    Ticket release,
+    const Disconnect& leaving
+) {
     // Answered by accept() or refuse(), now or later; no byte is consumed before that.
     { sink.on_connect(connect) } -> std::same_as<void>;
-    // QoS 1: answered by publish_done(publish.ticket, …) when it is durable.
+    // QoS 1 and 2: answered by publish_done(publish.ticket, …) when it is durable. Whether it was
+    // written before the owner knows: a retransmission is handed over again.
     { sink.on_publish(publish) } -> std::same_as<Taken>;
+    // The PUBREL of a QoS 2 publish: answered by publish_done(release, …) when it is durable that
+    // its packet id is free.
+    { sink.on_release(release) } -> std::same_as<Taken>;
     // The device has said goodbye; the session is closed already, is_will_due() says of what kind.
     { sink.on_disconnect(leaving) } -> std::same_as<void>;
 };
@@ -61,13 +74,13 @@ struct Acceptance {
 
 // The server's side of one MQTT connection, 3.1.1 or 5.0: bytes and events in, sink calls and bytes
 // out. Pure: no socket, no clock, no thread of its own, no buffer. One thread at a time. Small and
-// without heap: an idle connection costs its 40 bytes.
+// without heap (but for topic aliases): an idle connection costs its 40 bytes.
 //
 // Output is appended to the `out` of each call, in the order of the calls: what came out earlier
 // goes to the device earlier. receive() appends at most one answer a packet and never more bytes
 // than it consumes, but for one CONNACK or DISCONNECT.
 //
-// Not served yet, and refused as the protocol wants it: QoS 2, subscriptions, topic aliases, AUTH.
+// Not served yet, and refused as the protocol wants it: subscriptions, AUTH.
 class Session {
 public:
     // `limits` outlives the session.
@@ -85,10 +98,10 @@ public:
     void accept(const Acceptance& acceptance, Buffer& out);
     void refuse(ReasonCode reason, Buffer& out);
 
-    // A QoS 1 publish is durable, or refused for ever (5.0: with that reason; 3.1.1: acknowledged
-    // all the same, there is no other answer). Called in the order of the publishes (MQTT-4.6.0-2).
-    // Writes the PUBACK at `to`, where puback_bytes_max bytes are free; returns its length, 0 when
-    // the session is closed.
+    // A publish is durable, or refused for ever (5.0: with that reason; 3.1.1: acknowledged all the
+    // same, there is no other answer), or a release is durable. Called in the order of the packets
+    // (MQTT-4.6.0-2, -3). Writes the PUBACK, PUBREC or PUBCOMP at `to`, where answer_bytes_max
+    // bytes are free; returns its length, 0 when the session is closed.
     [[nodiscard]] std::size_t publish_done(Ticket ticket, ReasonCode reason, std::byte* to);
     // The same, appended.
     void publish_done(Ticket ticket, ReasonCode reason, Buffer& out);
@@ -101,8 +114,7 @@ public:
     // publishes never pauses: the device may not send more than Receive Maximum (0x93 if it does).
     [[nodiscard]] bool wants_pause() const {
         return in_flight_weight_ * Ticket::weight_bytes >= limits_->in_flight_bytes_max ||
-               (level_ == ProtocolLevel::v3_1_1 &&
-                in_flight_publishes_ >= limits_->in_flight_publishes_max);
+               (level_ == ProtocolLevel::v3_1_1 && in_flight_ >= limits_->in_flight_publishes_max);
     }
 
     [[nodiscard]] bool is_connected() const { return state_ == State::connected; }
@@ -123,7 +135,8 @@ public:
     // What holds for this connection: the device's wish, or the listener's limit in 5.0.
     [[nodiscard]] std::uint16_t keep_alive_s() const { return keep_alive_s_; }
 
-    [[nodiscard]] std::uint16_t in_flight_publishes() const { return in_flight_publishes_; }
+    // Publishes and releases that wait for publish_done().
+    [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
 
     [[nodiscard]] std::size_t in_flight_bytes() const {
         return in_flight_weight_ * Ticket::weight_bytes;
@@ -135,14 +148,17 @@ private:
     template <class Sink>
     Taken take_publish(const Frame& frame, std::size_t bytes, Sink& sink, Buffer& out);
     template <class Sink>
-    void take_other(const Frame& frame, Sink& sink, Buffer& out);
+    Taken take_release(const Frame& frame, Sink& sink, Buffer& out);
+    template <class Sink>
+    Taken take_other(const Frame& frame, Sink& sink, Buffer& out);
     bool take_connect(const Frame& frame, Connect& connect, Buffer& out);
     bool take_disconnect(const Frame& frame, Disconnect& leaving, Buffer& out);
     void take_subscribe(const Frame& frame, Buffer& out);
     void take_unsubscribe(const Frame& frame, Buffer& out);
     void take_ack(const Frame& frame, Buffer& out);
     void take_rest(const Frame& frame, Buffer& out);
-    Errc check_publish(const Publish& publish) const;
+    Errc check_publish(Publish& publish);
+    Errc resolve_alias(Publish& publish);
     void refuse_connect(Errc why, Buffer& out);
     void fail(Errc why, Buffer& out);
     void close(Errc why);
@@ -154,9 +170,13 @@ private:
     }
 
     const Limits* limits_;
+    std::unique_ptr<TopicAliases> aliases_;
     std::uint32_t client_packet_bytes_max_ = 0xFFFFFFFF;
     std::uint32_t in_flight_weight_ = 0;
-    std::uint16_t in_flight_publishes_ = 0;
+    std::uint32_t in_flight_ = 0;
+    // 5.0: what the device has used of its send quota (section 4.9): a QoS 1 publish until its
+    // PUBACK, a QoS 2 one until its PUBCOMP.
+    std::uint16_t quota_used_ = 0;
     std::uint16_t keep_alive_s_ = 0;
     State state_ = State::expects_connect;
     ProtocolLevel level_ = ProtocolLevel::v3_1_1;

@@ -28,11 +28,10 @@ Received Session::receive(Bytes input, Sink& sink, Buffer& out) {
             fail(Errc::malformed_length, out);
             break;
         }
-        if (next.frame.type() != PacketType::publish) {
-            take_other(next.frame, sink, out);
-        } else if (take_publish(next.frame, next.bytes, sink, out) == Taken::later) {
-            return {received.consumed, Awaits::room, 0};
-        }
+        const bool is_publish = next.frame.type() == PacketType::publish;
+        const Taken taken = is_publish ? take_publish(next.frame, next.bytes, sink, out)
+                                       : take_other(next.frame, sink, out);
+        if (taken == Taken::later) return {received.consumed, Awaits::room, 0};
         received.consumed += next.bytes;
     }
     received.awaits = state_ == State::awaits_answer ? Awaits::answer : Awaits::close;
@@ -52,45 +51,71 @@ Taken Session::take_publish(const Frame& frame, std::size_t bytes, Sink& sink, B
 
     const std::size_t weight = (bytes + Ticket::weight_bytes - 1) / Ticket::weight_bytes;
     publish.ticket.weight = static_cast<std::uint16_t>(weight < 0xFFFF ? weight : 0xFFFF);
+    if (publish.qos == Qos::exactly_once) publish.ticket.answer = PacketType::pubrec;
+    const std::uint16_t quota = level_ == ProtocolLevel::v5 ? 1 : 0;
     // Counted before the call: the sink may answer at once.
-    ++in_flight_publishes_;
+    ++in_flight_;
     in_flight_weight_ += publish.ticket.weight;
+    quota_used_ = static_cast<std::uint16_t>(quota_used_ + quota);
     const Taken taken = sink.on_publish(publish);
     if (taken == Taken::later) {
-        --in_flight_publishes_;
+        --in_flight_;
         in_flight_weight_ -= publish.ticket.weight;
+        quota_used_ = static_cast<std::uint16_t>(quota_used_ - quota);
     }
     return taken;
 }
 
 template <class Sink>
-void Session::take_other(const Frame& frame, Sink& sink, Buffer& out) {
+Taken Session::take_release(const Frame& frame, Sink& sink, Buffer& out) {
+    Ack release;
+    const Errc why = decode_ack(frame, level_, release);
+    if (why != Errc::none) {
+        fail(why, out);
+        return Taken::yes;
+    }
+    const Ticket ticket{release.packet_id, 1, PacketType::pubcomp};
+    ++in_flight_;
+    in_flight_weight_ += ticket.weight;
+    const Taken taken = sink.on_release(ticket);
+    if (taken == Taken::later) {
+        --in_flight_;
+        in_flight_weight_ -= ticket.weight;
+    }
+    return taken;
+}
+
+template <class Sink>
+Taken Session::take_other(const Frame& frame, Sink& sink, Buffer& out) {
     if (frame.type() == PacketType::connect) {
         Connect connect;
         if (take_connect(frame, connect, out)) sink.on_connect(connect);
     } else if (frame.type() == PacketType::disconnect) {
         Disconnect leaving;
         if (take_disconnect(frame, leaving, out)) sink.on_disconnect(leaving);
+    } else if (frame.type() == PacketType::pubrel) {
+        return take_release(frame, sink, out);
     } else {
         take_rest(frame, out);
     }
+    return Taken::yes;
 }
 
-inline Errc Session::check_publish(const Publish& publish) const {
-    if (publish.qos == Qos::exactly_once) return Errc::qos_2_not_served;
-    if (publish.topic_alias != 0) return Errc::topic_alias_invalid;
-    if (publish.qos == Qos::at_least_once && level_ == ProtocolLevel::v5 &&
-        in_flight_publishes_ >= limits_->in_flight_publishes_max) {
+inline Errc Session::check_publish(Publish& publish) {
+    if (level_ == ProtocolLevel::v3_1_1) return Errc::none;
+    if (publish.qos != Qos::at_most_once && quota_used_ >= limits_->in_flight_publishes_max) {
         return Errc::receive_maximum_exceeded;
     }
-    return Errc::none;
+    return publish.topic_alias == 0 ? Errc::none : resolve_alias(publish);
 }
 
 inline std::size_t Session::publish_done(Ticket ticket, ReasonCode reason, std::byte* to) {
     if (state_ != State::connected) return 0;
-    --in_flight_publishes_;
+    --in_flight_;
     in_flight_weight_ -= ticket.weight;
-    return encode_puback(to, level_, {ticket.packet_id, reason});
+    const bool is_last = ticket.answer != PacketType::pubrec || is_failure(reason);
+    if (is_last && quota_used_ > 0) --quota_used_;
+    return encode_answer(to, level_, ticket.answer, {ticket.packet_id, reason});
 }
 
 }  // namespace milepost::mqtt

@@ -13,6 +13,7 @@ struct AckToken {
     std::uint16_t packet_id = 0;        // 0 (MQTT-2.2.1-3: no PUBLISH): the CONNECT's own
     std::uint16_t weight = 0;           // what it counts in the connection's in-flight limit
     std::uint8_t reason = 0;            // MQTT 5.0 reason code of the ack
+    std::uint8_t answer = 0;            // which packet the ack is: MQTT's packet type
 
     friend bool operator==(const AckToken&, const AckToken&) = default;
 };

@@ -27,6 +27,13 @@ enum class IntakeState : std::uint8_t {
     closed,        // stopping
 };
 
+// A change to what is kept of a session, to become durable with the group. Opaque to the log, and
+// such that changes of one client may be put one behind the other.
+struct SessionChange {
+    std::string_view client_id;
+    Bytes bytes;  // empty: nothing changes
+};
+
 // What ingest (and later the dead letters) hold of the log. Thread: the owner of the open group.
 class Appender {
 public:
@@ -42,6 +49,18 @@ public:
     virtual Result<Offset> append(
         PartitionId partition,
         const RecordView& record,
+        std::optional<AckToken> token
+    ) = 0;
+    // The same; `change` is in the same group, or nothing is.
+    virtual Result<Offset> append(
+        PartitionId partition,
+        const RecordView& record,
+        std::optional<AckToken> token,
+        const SessionChange& change
+    ) = 0;
+    // A change without a record. Errors as append().
+    virtual Result<void> append_change(
+        const SessionChange& change,
         std::optional<AckToken> token
     ) = 0;
     // Puts a session's new state into the open group: `key` is the client id; an empty `state`

@@ -56,22 +56,22 @@ Result<void> Checkpointer::run() {
 
 Result<void> Checkpointer::bring_level() {
     // First what is reached, then the tails: they hold at least what is below it.
-    const Committer::Reached reached = parts_.committer.reached();
-    if (reached.next_sequence == saved_sequence_.load()) return {};
+    const std::uint64_t next_sequence = parts_.committer.reached(sessions_);
+    if (next_sequence == saved_sequence_.load()) return {};
     MILEPOST_TRY(write_segments());
-    MILEPOST_TRY(save_sessions(reached));
-    MILEPOST_TRY(save_slot(reached.next_sequence));
-    saved_sequence_ = reached.next_sequence;
-    parts_.ring->free_before(reached.next_sequence);
+    MILEPOST_TRY(save_sessions());
+    MILEPOST_TRY(save_slot(next_sequence));
+    saved_sequence_ = next_sequence;
+    parts_.ring->free_before(next_sequence);
     parts_.stats.ring_used_bytes.set(static_cast<std::int64_t>(parts_.ring->used_bytes()));
     parts_.stats.checkpoints.add();
     return {};
 }
 
-Result<void> Checkpointer::save_sessions(const Committer::Reached& reached) {
-    if (reached.sessions.empty()) return {};
-    MILEPOST_TRY(parts_.keeper.fold(reached.sessions));
-    parts_.committer.drop_sessions(reached.sessions.size());
+Result<void> Checkpointer::save_sessions() {
+    if (sessions_.empty()) return {};
+    MILEPOST_TRY(parts_.keeper.fold(sessions_.list()));
+    sessions_ = SessionDeltas{};
     return {};
 }
 
@@ -79,17 +79,17 @@ Result<std::unique_ptr<Ring>> Checkpointer::make_next_ring(
     const std::filesystem::path& journal_folder
 ) {
     const std::lock_guard guard{running_};
-    const Committer::Reached reached = parts_.committer.reached();
+    const std::uint64_t next_sequence = parts_.committer.reached(sessions_);
     MILEPOST_TRY(write_segments());
     for (const PartitionId id : parts_.partitions.ids()) {
         MILEPOST_CHECK(parts_.partitions[id].tail().empty());
     }
-    MILEPOST_TRY(save_sessions(reached));
+    MILEPOST_TRY(save_sessions());
     RingHeader header = parts_.ring->header();
     header.ring_key = make_ring_key();
     ++header.generation;
     Checkpoint first = describe_now();
-    first.next_sequence = reached.next_sequence;
+    first.next_sequence = next_sequence;
     return Ring::create(parts_.files, journal_folder, header, std::move(first));
 }
 

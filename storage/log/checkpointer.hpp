@@ -11,6 +11,7 @@
 #include "storage/log/log_config.hpp"
 #include "storage/log/partition_set.hpp"
 #include "storage/log/partition_writer.hpp"
+#include "storage/log/session_deltas.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -79,7 +80,7 @@ public:
 private:
     Result<void> bring_level();
     Result<void> write_segments();
-    Result<void> save_sessions(const Committer::Reached& reached);
+    Result<void> save_sessions();
     [[nodiscard]] Checkpoint describe_now() const;
     Result<void> save_slot(std::uint64_t next_sequence);
     [[nodiscard]] Codec codec() const;
@@ -87,6 +88,7 @@ private:
     Parts parts_;
     std::mutex running_;
     BatchMerger merger_;
+    SessionDeltas sessions_;                                 // durable, and not in the keeper yet
     std::vector<std::unique_ptr<PartitionWriter>> writers_;  // by partition
     std::atomic<std::uint64_t> saved_sequence_{0};
 };

@@ -2,9 +2,10 @@
 
 #include "storage/base/check.hpp"
 #include "storage/format/record_batch.hpp"
+#include "storage/journal/frame.hpp"
 #include "storage/log/errc.hpp"
 
-#include <string>
+#include <utility>
 
 namespace milepost::storage {
 
@@ -32,13 +33,15 @@ Result<Offset> CommitGroup::add(
     PartitionId partition,
     Offset next,
     const RecordView& record,
-    std::optional<AckToken> token
+    std::optional<AckToken> token,
+    const SessionChange& change
 ) {
     MILEPOST_CHECK(partition.value() < slots_.size());
     Slot& slot = slots_[partition.value()];
     std::size_t bytes = record_bytes_max(record);
     if (bytes > limits_.record_bytes) return LogErrc::record_too_large;
     if (!slot.touched) bytes += batch_header_bytes + limits_.part_overhead_bytes;
+    bytes += change_bytes(change);
     if (bytes > limits_.group_bytes - bytes_) return LogErrc::group_full;
 
     if (!slot.touched) {
@@ -48,11 +51,28 @@ Result<Offset> CommitGroup::add(
     }
     const Offset given = slot.batch.add(record);
     MILEPOST_CHECK(given == next);
+    if (!change.bytes.empty()) sessions_.extend(change.client_id, change.bytes);
     if (token) tokens_.push_back(*token);
     bytes_ += bytes;
     record_bytes_ += plain_bytes(record);
     ++records_;
     return given;
+}
+
+Result<void> CommitGroup::add_change(const SessionChange& change, std::optional<AckToken> token) {
+    const std::size_t bytes = change_bytes(change);
+    if (bytes > limits_.record_bytes) return LogErrc::record_too_large;
+    if (bytes > limits_.group_bytes - bytes_) return LogErrc::group_full;
+    sessions_.extend(change.client_id, change.bytes);
+    if (token) tokens_.push_back(*token);
+    bytes_ += bytes;
+    return {};
+}
+
+std::size_t CommitGroup::change_bytes(const SessionChange& change) const {
+    if (change.bytes.empty()) return 0;
+    if (sessions_.extends_last(change.client_id)) return change.bytes.size();
+    return session_section_bytes(change.client_id.size(), change.bytes.size());
 }
 
 Result<void> CommitGroup::add_session(
@@ -63,20 +83,18 @@ Result<void> CommitGroup::add_session(
     const std::size_t bytes = limits_.part_overhead_bytes + client_id.size() + state.size();
     if (bytes > limits_.record_bytes) return LogErrc::record_too_large;
     if (bytes > limits_.group_bytes - bytes_) return LogErrc::group_full;
-    sessions_.push_back(
-        {.client_id = std::string{client_id}, .state = Buffer{state.begin(), state.end()}}
-    );
+    sessions_.add(client_id, state);
     if (token) tokens_.push_back(*token);
     bytes_ += bytes;
     return {};
 }
 
-void CommitGroup::take(std::vector<AckToken>& tokens, std::vector<SessionDelta>& sessions) {
+void CommitGroup::take(std::vector<AckToken>& tokens, SessionDeltas& sessions) {
     cool_down();
     tokens.clear();
     tokens.swap(tokens_);
     sessions.clear();
-    sessions.swap(sessions_);
+    std::swap(sessions, sessions_);
     touched_.clear();
     bytes_ = 0;
     records_ = 0;

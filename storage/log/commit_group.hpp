@@ -7,7 +7,7 @@
 #include "storage/format/offsets.hpp"
 #include "storage/format/record.hpp"
 #include "storage/log/appender.hpp"
-#include "storage/log/keeper.hpp"
+#include "storage/log/session_deltas.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -37,13 +37,15 @@ public:
 
     // Puts the record into the partition's batch; the first one of a partition begins its batch at
     // `next`. Gives the record's offset. LogErrc::group_full, LogErrc::record_too_large: it does
-    // not fit, nothing changed.
+    // not fit, nothing changed. `change` comes with it or not at all.
     Result<Offset> add(
         PartitionId partition,
         Offset next,
         const RecordView& record,
-        std::optional<AckToken> token
+        std::optional<AckToken> token,
+        const SessionChange& change = {}
     );
+    Result<void> add_change(const SessionChange& change, std::optional<AckToken> token);
     Result<void> add_session(
         std::string_view client_id,
         Bytes state,
@@ -66,7 +68,7 @@ public:
         return slots_[partition.value()].batch;
     }
 
-    [[nodiscard]] std::span<const SessionDelta> sessions() const { return sessions_; }
+    [[nodiscard]] const SessionDeltas& sessions() const { return sessions_; }
 
     [[nodiscard]] std::uint64_t records() const { return records_; }
 
@@ -76,7 +78,7 @@ public:
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
     // Empties the group; what it held goes to the caller by swapping, so that memory stays warm.
-    void take(std::vector<AckToken>& tokens, std::vector<SessionDelta>& sessions);
+    void take(std::vector<AckToken>& tokens, SessionDeltas& sessions);
 
 private:
     struct Slot {
@@ -85,12 +87,13 @@ private:
         bool touched = false;
     };
 
+    [[nodiscard]] std::size_t change_bytes(const SessionChange& change) const;
     void cool_down();
 
     GroupLimits limits_;
     std::vector<Slot> slots_;  // by partition
     std::vector<PartitionId> touched_;
-    std::vector<SessionDelta> sessions_;
+    SessionDeltas sessions_;
     std::vector<AckToken> tokens_;
     std::size_t bytes_ = 0;
     std::size_t warm_bytes_ = 0;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
 #include <utility>
 
 namespace milepost::storage {
@@ -38,7 +37,8 @@ bool Committer::seal(CommitGroup& group) {
                   .max_timestamp = builder.max_timestamp()}}
         );
     }
-    for (const SessionDelta& delta : group.sessions()) {
+    for (std::size_t i = 0; i < group.sessions().size(); ++i) {
+        const SessionDeltas::View delta = group.sessions()[i];
         frame_->writer.add_session(delta.client_id, delta.state);
     }
     records_ = group.records();
@@ -84,15 +84,10 @@ void Committer::move_to(Ring& ring) {
     ring_ = &ring;
 }
 
-Committer::Reached Committer::reached() const {
+std::uint64_t Committer::reached(SessionDeltas& sessions) {
     const std::lock_guard guard{mutex_};
-    return {.next_sequence = durable_sequence_, .sessions = durable_sessions_};
-}
-
-void Committer::drop_sessions(std::size_t count) {
-    const std::lock_guard guard{mutex_};
-    const auto end = durable_sessions_.begin() + static_cast<std::ptrdiff_t>(count);
-    durable_sessions_.erase(durable_sessions_.begin(), end);
+    sessions.take(durable_sessions_);
+    return durable_sequence_;
 }
 
 std::size_t Committer::payload_bytes(CommitGroup& group) const {
@@ -103,7 +98,8 @@ std::size_t Committer::payload_bytes(CommitGroup& group) const {
             group.batch(id).plain_bytes()
         );
     }
-    for (const SessionDelta& delta : group.sessions()) {
+    for (std::size_t i = 0; i < group.sessions().size(); ++i) {
+        const SessionDeltas::View delta = group.sessions()[i];
         bytes += session_section_bytes(delta.client_id.size(), delta.state.size());
     }
     return bytes;
@@ -125,11 +121,7 @@ void Committer::publish() {
         partitions_[part.partition].publish(part.entry);
     }
     const std::lock_guard guard{mutex_};
-    durable_sessions_.insert(
-        durable_sessions_.end(),
-        std::make_move_iterator(sessions_.begin()),
-        std::make_move_iterator(sessions_.end())
-    );
+    durable_sessions_.take(sessions_);
     durable_sequence_ = frame_->place.sequence + 1;
 }
 

@@ -5,9 +5,9 @@
 #include "storage/base/time.hpp"
 #include "storage/journal/ring.hpp"
 #include "storage/log/commit_group.hpp"
-#include "storage/log/keeper.hpp"
 #include "storage/log/log.hpp"
 #include "storage/log/partition_set.hpp"
+#include "storage/log/session_deltas.hpp"
 #include "storage/log/tail.hpp"
 
 #include <atomic>
@@ -59,13 +59,9 @@ public:
 
     // --- the checkpointer ---
 
-    // Frames below are durable, their records in the tails, their deltas in `sessions`.
-    struct Reached {
-        std::uint64_t next_sequence = 0;
-        std::vector<SessionDelta> sessions;
-    };
-
-    [[nodiscard]] Reached reached() const;
+    // Frames below the number returned are durable, their records in the tails. Their session
+    // deltas go to the caller, behind those that it has, and are then nowhere else in memory.
+    [[nodiscard]] std::uint64_t reached(SessionDeltas& sessions);
 
     [[nodiscard]] std::uint64_t durable_sequence() const {
         const std::lock_guard guard{mutex_};
@@ -73,12 +69,10 @@ public:
     }
 
     // From recovery, and not in the Keeper yet: before the first group.
-    void restore_sessions(std::vector<SessionDelta> sessions) {
-        durable_sessions_ = std::move(sessions);
+    void restore_sessions(const std::vector<SessionDelta>& sessions) {
+        for (const SessionDelta& delta : sessions)
+            durable_sessions_.add(delta.client_id, delta.state);
     }
-
-    // The first `count` of them are in the Keeper.
-    void drop_sessions(std::size_t count);
 
 private:
     // A batch of the sealed frame.
@@ -98,14 +92,14 @@ private:
     std::optional<FrameSlot> frame_;
     std::vector<Part> parts_;
     std::vector<AckToken> tokens_;
-    std::vector<SessionDelta> sessions_;
+    SessionDeltas sessions_;
     std::uint64_t records_ = 0;
     std::uint64_t record_bytes_ = 0;
     std::atomic<Duration::rep> sync_time_{0};
 
     mutable std::mutex mutex_;  // guards what follows
     std::uint64_t durable_sequence_;
-    std::vector<SessionDelta> durable_sessions_;
+    SessionDeltas durable_sessions_;
 };
 
 }  // namespace milepost::storage

@@ -39,10 +39,19 @@ Result<Offset> DiskLog::append(
     const RecordView& record,
     std::optional<AckToken> token
 ) {
+    return append(partition, record, token, SessionChange{});
+}
+
+Result<Offset> DiskLog::append(
+    PartitionId partition,
+    const RecordView& record,
+    std::optional<AckToken> token,
+    const SessionChange& change
+) {
     if (intake_.load(std::memory_order_relaxed) != IntakeState::open) return LogErrc::intake_closed;
     if (!partitions_.has(partition)) return LogErrc::unknown_partition;
     Partition& place = partitions_[partition];
-    const auto given = group_.add(partition, place.appended(), record, token);
+    const auto given = group_.add(partition, place.appended(), record, token, change);
     if (given) place.set_appended(*given + 1);
     return given;
 }
@@ -52,12 +61,19 @@ Result<void> DiskLog::append_session(
     Bytes state,
     std::optional<AckToken> token
 ) {
-    // Sessions are small, and the journal has its space: below the reserve clients still connect.
-    const IntakeState now = intake_.load(std::memory_order_relaxed);
-    if (now != IntakeState::open && now != IntakeState::disk_reserve) {
-        return LogErrc::intake_closed;
-    }
+    if (!takes_sessions()) return LogErrc::intake_closed;
     return group_.add_session(client_id, state, token);
+}
+
+Result<void> DiskLog::append_change(const SessionChange& change, std::optional<AckToken> token) {
+    if (!takes_sessions()) return LogErrc::intake_closed;
+    return group_.add_change(change, token);
+}
+
+// Sessions are small, and the journal has its space: below the reserve clients still connect.
+bool DiskLog::takes_sessions() const {
+    const IntakeState now = intake_.load(std::memory_order_relaxed);
+    return now == IntakeState::open || now == IntakeState::disk_reserve;
 }
 
 Result<std::vector<PartitionId>> DiskLog::ensure_topic(
@@ -157,7 +173,7 @@ bool DiskLog::disk_is_slow() {
 }
 
 void DiskLog::give_back_bare_tokens() {
-    std::vector<SessionDelta> none;
+    SessionDeltas none;
     group_.take(bare_tokens_, none);
     wiring_.listener.on_durable(bare_tokens_);
 }

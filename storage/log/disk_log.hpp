@@ -49,6 +49,13 @@ public:
         const RecordView& record,
         std::optional<AckToken> token
     ) override;
+    Result<Offset> append(
+        PartitionId partition,
+        const RecordView& record,
+        std::optional<AckToken> token,
+        const SessionChange& change
+    ) override;
+    Result<void> append_change(const SessionChange& change, std::optional<AckToken> token) override;
     Result<void> append_session(
         std::string_view client_id,
         Bytes state,
@@ -129,6 +136,7 @@ private:
 
     // Committing: on the owner's thread, but for write_group().
     void drive();
+    [[nodiscard]] bool takes_sessions() const;
     [[nodiscard]] bool seal_group();
     [[nodiscard]] bool disk_is_slow();
     void give_back_bare_tokens();

@@ -297,7 +297,8 @@ void DiskLog::tell_keeper(RecoveryReport& report) {
     for (const Gap& gap : report.gaps) {
         if (!wiring_.keeper.record(gap)) noticed_gaps_.push_back(gap);
     }
-    if (report.sessions.empty() || wiring_.keeper.fold(report.sessions)) return;
+    report.sessions_folded = report.sessions.empty() || wiring_.keeper.fold(report.sessions);
+    if (report.sessions_folded) return;
     unfolded_sessions_ = report.sessions;
     report.notes.emplace_back("sessions of the journal cannot be saved now: they will be");
 }
@@ -330,7 +331,8 @@ void DiskLog::take_over_partitions() {
 
 Result<void> DiskLog::start_work(RecoveryReport& report) {
     committer_.emplace(*ring_, partitions_, stats_);
-    committer_->restore_sessions(std::move(unfolded_sessions_));
+    committer_->restore_sessions(unfolded_sessions_);
+    unfolded_sessions_.clear();
     checkpointer_.emplace(Checkpointer::Parts{
         .files = wiring_.files,
         .ring = ring_.get(),

@@ -11,7 +11,8 @@
 
 namespace milepost::storage {
 
-// The last state of one MQTT session as the journal holds it; empty `state`: the session is gone.
+// A change of one MQTT session's state as the journal holds it, or several one behind the other;
+// empty: the session is gone. Read from a Keeper: the whole state.
 struct SessionDelta {
     std::string client_id;
     Buffer state;
@@ -35,7 +36,8 @@ public:
     Keeper& operator=(const Keeper&) = delete;
     virtual ~Keeper() = default;
 
-    // In the order in which they were appended; later ones win. Folding twice changes nothing.
+    // In the order in which they were appended. Folding the same ones again changes nothing: after
+    // a crash they come again.
     virtual Result<void> fold(std::span<const SessionDelta> deltas) = 0;
     // The same gap may come again, after a crash: that changes nothing.
     virtual Result<void> record(const Gap& gap) = 0;

@@ -41,8 +41,8 @@ struct RecoveryReport {
     std::uint64_t segment_bytes_cut = 0;
     std::uint64_t bytes_scanned = 0;
     std::vector<Gap> gaps;
-    std::vector<SessionDelta>
-        sessions;  // newer than what the Keeper has; already folded unless read only
+    std::vector<SessionDelta> sessions;  // newer than what the Keeper had
+    bool sessions_folded = false;    // the Keeper has them now; not read only, nor on a full disk
     std::vector<std::string> notes;  // one line each: unknown files, rebuilt indexes, …
     Duration took{};
 };

@@ -15,22 +15,24 @@ namespace milepost::storage {
 // connection. Thread: one at a time, see Keeper.
 class MetaKeeper final : public Keeper {
 public:
-    explicit MetaKeeper(Connection connection)
-        : connection_(std::move(connection)) {}
+    explicit MetaKeeper(Connection connection, SessionMerge merge = last_change)
+        : connection_(std::move(connection))
+        , merge_(merge) {}
 
     Result<void> fold(std::span<const SessionDelta> deltas) override {
-        return SessionStore{connection_}.fold(deltas);
+        return SessionStore{connection_, merge_}.fold(deltas);
     }
 
     Result<void> record(const Gap& gap) override { return GapLedger{connection_}.append(gap); }
 
-    // Before the log is opened: its recovery folds what is newer.
+    // After the log was opened: its recovery has folded what is newer.
     Result<std::vector<SessionDelta>> sessions() { return SessionStore{connection_}.load(); }
 
     Result<std::vector<Gap>> gaps() { return GapLedger{connection_}.list(); }
 
 private:
     Connection connection_;
+    SessionMerge merge_;
 };
 
 }  // namespace milepost::storage

@@ -164,11 +164,12 @@ void JournalAlone::free_ring() {
         const Offset durable = partition.positions().durable;
         partition.publish_segments({{.base = Offset{0}, .next = durable, .bytes = 0}});
     }
-    const auto reached = committer_->reached();
+    SessionDeltas none;
+    const std::uint64_t next_sequence = committer_->reached(none);
     Checkpoint checkpoint;
-    checkpoint.first_needed_sequence = reached.next_sequence;
+    checkpoint.first_needed_sequence = next_sequence;
     must(ring_->write_slot(checkpoint));
-    ring_->free_before(reached.next_sequence);
+    ring_->free_before(next_sequence);
 }
 
 WholeLog::WholeLog(FileSystem& files, const std::filesystem::path& folder, Shape shape)

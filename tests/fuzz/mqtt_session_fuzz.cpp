@@ -80,9 +80,16 @@ public:
 
     Taken on_publish(const Publish& publish) {
         if (++offered_ % 5 == 0) return Taken::later;
-        MILEPOST_CHECK(publish.qos != Qos::exactly_once && !publish.topic.empty());
+        MILEPOST_CHECK(!publish.topic.empty());
         events_ += "publish " + std::string{publish.topic} + std::string{as_text(publish.payload)};
         if (publish.ticket.packet_id != 0) tickets_.push_back(publish.ticket);
+        return Taken::yes;
+    }
+
+    Taken on_release(Ticket release) {
+        if (++offered_ % 5 == 0) return Taken::later;
+        events_ += "release " + std::to_string(release.packet_id);
+        tickets_.push_back(release);
         return Taken::yes;
     }
 
@@ -101,8 +108,8 @@ private:
 
     void check_count() const {
         if (session_.is_closed()) return;
-        MILEPOST_CHECK(session_.in_flight_publishes() == tickets_.size());
-        MILEPOST_CHECK(tickets_.size() <= limits_.in_flight_publishes_max);
+        MILEPOST_CHECK(session_.in_flight() == tickets_.size());
+        MILEPOST_CHECK(tickets_.size() <= limits_.in_flight_bytes_max / Ticket::weight_bytes);
         MILEPOST_CHECK((session_.in_flight_bytes() == 0) == tickets_.empty());
     }
 

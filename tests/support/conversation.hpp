@@ -120,7 +120,7 @@ private:
         };
         const bool is_consistent = is_start_of(device.out(), uncut.out()) &&
                                    is_start_of(device.events(), uncut.events());
-        const std::size_t in_flight = device.session().in_flight_publishes();
+        const std::size_t in_flight = device.session().in_flight();
         const bool is_counted = device.session().is_closed() ||
                                 in_flight == device.tickets().size();
         Buffer late;

@@ -177,6 +177,19 @@ public:
         return storage::Offset{};
     }
 
+    Result<storage::Offset> append(
+        storage::PartitionId /*partition*/,
+        const storage::RecordView& /*record*/,
+        std::optional<AckToken> /*token*/,
+        const storage::SessionChange& /*change*/
+    ) override {
+        return storage::Offset{};
+    }
+
+    Result<void> append_change(const storage::SessionChange&, std::optional<AckToken>) override {
+        return {};
+    }
+
     Result<void> append_session(std::string_view, Bytes, std::optional<AckToken>) override {
         return {};
     }

@@ -129,6 +129,13 @@ public:
         return mqtt::Taken::yes;
     }
 
+    mqtt::Taken on_release(mqtt::Ticket release) {
+        if (!has_room_) return mqtt::Taken::later;
+        events_.push_back("release " + std::to_string(release.packet_id));
+        tickets_.push_back(release);
+        return mqtt::Taken::yes;
+    }
+
     void on_disconnect(const mqtt::Disconnect& leaving) {
         events_.push_back("disconnect " + std::to_string(static_cast<int>(leaving.reason)));
     }

@@ -28,6 +28,8 @@ struct TicketSink {
         return Taken::yes;
     }
 
+    Taken on_release(Ticket) { return Taken::yes; }
+
     void on_disconnect(const Disconnect&) {}
 };
 
@@ -73,7 +75,7 @@ double nanoseconds_a_publish(const Shape& shape) {
     const auto begin = std::chrono::steady_clock::now();
     for (int turn = 0; turn < turns; ++turn) {
         session.receive(bytes, sink, out);
-        out.resize(publishes_per_turn * puback_bytes_max);
+        out.resize(publishes_per_turn * answer_bytes_max);
         std::size_t used = 0;
         for (const Ticket ticket : sink.tickets) {
             used += session.publish_done(ticket, ReasonCode::success, out.data() + used);

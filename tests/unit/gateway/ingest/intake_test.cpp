@@ -19,6 +19,7 @@ struct Appended {
     std::string value;
     std::vector<std::pair<std::string, std::string>> headers;
     std::optional<AckToken> token;
+    std::string change;
 };
 
 // A log that remembers what it was given.
@@ -29,6 +30,15 @@ public:
         const storage::RecordView& record,
         std::optional<AckToken> token
     ) override {
+        return append(partition, record, token, {});
+    }
+
+    Result<storage::Offset> append(
+        storage::PartitionId partition,
+        const storage::RecordView& record,
+        std::optional<AckToken> token,
+        const storage::SessionChange& change
+    ) override {
         if (fails) return fails;
         Appended& added = appended.emplace_back();
         added.partition = partition;
@@ -38,7 +48,12 @@ public:
             added.headers.emplace_back(header.name, as_text(header.value));
         }
         added.token = token;
+        added.change = std::string{change.client_id} + "=" + std::string{as_text(change.bytes)};
         return storage::Offset{static_cast<std::int64_t>(appended.size()) - 1};
+    }
+
+    Result<void> append_change(const storage::SessionChange&, std::optional<AckToken>) override {
+        return {};
     }
 
     Result<void> append_session(std::string_view, Bytes, std::optional<AckToken>) override {
@@ -121,7 +136,7 @@ TEST_CASE("intake: QoS 0 takes no token", "[intake]") {
 
 TEST_CASE("intake: a publish without a route is refused in its place among the acks", "[intake]") {
     Fixture f;
-    CHECK(f.publish("elsewhere", mqtt::Qos::at_least_once) == mqtt::Taken::yes);
+    CHECK(f.publish("elsewhere", mqtt::Qos::at_least_once) == mqtt::Taken::refused);
     CHECK(f.log.appended.empty());
     REQUIRE(f.log.rides.size() == 1);
     CHECK(f.log.rides[0].reason == 0x90);
@@ -156,10 +171,40 @@ TEST_CASE("intake: QoS 0 is the first to be dropped when the open group is half 
 TEST_CASE("intake: a record that can never fit is refused and counted", "[intake]") {
     Fixture f;
     f.log.fails = storage::LogErrc::record_too_large;
-    CHECK(f.publish("vehicles/V1/telemetry", mqtt::Qos::at_least_once) == mqtt::Taken::yes);
+    CHECK(f.publish("vehicles/V1/telemetry", mqtt::Qos::at_least_once) == mqtt::Taken::refused);
     CHECK(f.intake->stats().rejected_too_large.value() == 1);
     REQUIRE(f.log.rides.size() == 1);
     CHECK(f.log.rides[0].reason == 0x83);
+}
+
+TEST_CASE("intake: a duplicate is counted, and its token rides", "[intake]") {
+    Fixture f;
+    mqtt::Publish publish;
+    publish.topic = "vehicles/V1/telemetry";
+    AckToken token;
+    for (const auto qos : {mqtt::Qos::at_least_once, mqtt::Qos::exactly_once}) {
+        publish.qos = qos;
+        token.packet_id = static_cast<std::uint16_t>(qos);
+        f.intake->duplicate(publish, token);
+    }
+    CHECK(f.log.appended.empty());
+    REQUIRE(f.log.rides.size() == 2);
+    CHECK(f.log.rides[1].packet_id == 2);
+    CHECK(f.log.rides[1].reason == 0);
+    CHECK(f.intake->stats().received_qos1.value() == 1);
+    CHECK(f.intake->stats().received_qos2.value() == 1);
+    CHECK(f.intake->stats().rejected_duplicate.value() == 2);
+}
+
+TEST_CASE("intake: the session's change goes with the record", "[intake]") {
+    Fixture f;
+    mqtt::Publish publish;
+    publish.topic = "vehicles/V1/telemetry";
+    publish.qos = mqtt::Qos::exactly_once;
+    f.intake->publish(publish, "client", {}, as_bytes("change"));
+    REQUIRE(f.log.appended.size() == 1);
+    CHECK(f.log.appended[0].change == "client=change");
+    CHECK(f.intake->stats().received_qos2.value() == 1);
 }
 
 TEST_CASE("intake: user properties become headers, a sensor's own mp.* does not", "[intake]") {

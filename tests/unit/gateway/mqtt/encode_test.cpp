@@ -19,8 +19,9 @@ constexpr auto v3 = ProtocolLevel::v3_1_1;
 constexpr auto v5 = ProtocolLevel::v5;
 
 std::string puback(ProtocolLevel level, ReasonCode reason) {
-    std::array<std::byte, puback_bytes_max> bytes{};
-    const std::size_t length = encode_puback(bytes.data(), level, {0x0102, reason});
+    std::array<std::byte, answer_bytes_max> bytes{};
+    const std::size_t length =
+        encode_answer(bytes.data(), level, PacketType::puback, {0x0102, reason});
     return hex(Bytes{bytes}.first(length));
 }
 

@@ -30,10 +30,10 @@ inline constexpr auto v5 = ProtocolLevel::v5;
     return test::raw({0x20, 2, 0, 0});
 }
 
-// Receive Maximum 256, Maximum QoS 1, Maximum Packet Size 256 KiB, no subscription identifiers, no
-// shared subscriptions.
+// Receive Maximum 256, Maximum Packet Size 256 KiB, Topic Alias Maximum 32, no subscription
+// identifiers, no shared subscriptions.
 [[nodiscard]] inline Buffer connack_v5() {
-    return test::raw({0x20, 17, 0, 0, 14, 33, 1, 0, 36, 1, 39, 0, 4, 0, 0, 41, 0, 42, 0});
+    return test::raw({0x20, 18, 0, 0, 15, 33, 1, 0, 39, 0, 4, 0, 0, 34, 0, 32, 41, 0, 42, 0});
 }
 
 [[nodiscard]] inline Buffer connack(ProtocolLevel level) {
@@ -59,6 +59,28 @@ inline constexpr auto v5 = ProtocolLevel::v5;
 [[nodiscard]] inline Buffer puback(unsigned id) {
     Buffer bytes;
     encode_ack(bytes, v3, PacketType::puback, {static_cast<PacketId>(id), ReasonCode::success});
+    return bytes;
+}
+
+[[nodiscard]] inline Buffer qos_2_packet(
+    ProtocolLevel level,
+    unsigned id,
+    bool dup = false,
+    std::string_view payload = "{}"
+) {
+    Buffer bytes = publish_packet(level, id, "vehicles/V0001/telemetry", payload);
+    bytes[0] = dup ? std::byte{0x3C} : std::byte{0x34};
+    return bytes;
+}
+
+// PUBREC, PUBREL or PUBCOMP.
+[[nodiscard]] inline Buffer ack(
+    PacketType type,
+    unsigned id,
+    ReasonCode reason = ReasonCode::success
+) {
+    Buffer bytes;
+    encode_ack(bytes, v5, type, {static_cast<PacketId>(id), reason});
     return bytes;
 }
 

@@ -58,7 +58,7 @@ TEST_CASE("commit group: tokens come back in the order of the appends", "[commit
     REQUIRE(group.add(second, Offset{0}, record("b"), token(3)).has_value());
     REQUIRE(group.add(first, Offset{1}, record("no token"), {}).has_value());
     std::vector<AckToken> tokens;
-    std::vector<SessionDelta> sessions;
+    SessionDeltas sessions;
     group.take(tokens, sessions);
     CHECK(tokens == std::vector<AckToken>{token(1), token(2), token(3)});
     REQUIRE(sessions.size() == 1);
@@ -79,6 +79,25 @@ TEST_CASE("commit group: what does not fit changes nothing", "[commit_group]") {
     CHECK(group.records() == 1);
     CHECK(group.batch(first).next_offset() == Offset{1});
     CHECK(group.add_session("c", Buffer(300), {}).error() == LogErrc::group_full);
+}
+
+TEST_CASE("commit group: a change comes with its record, or neither does", "[commit_group]") {
+    CommitGroup group{limits(600)};
+    group.make_room(1);
+    const std::string value(200, 'x');
+    REQUIRE(group.add(first, Offset{0}, record(value), {}, {"client", as_bytes("1")}));
+    CHECK(
+        group.add(first, Offset{1}, record(value), {}, {"client", Buffer(300)}).error() ==
+        LogErrc::group_full
+    );
+    CHECK(group.records() == 1);
+    REQUIRE(group.add(first, Offset{1}, record("y"), {}, {"client", as_bytes("2")}));
+    REQUIRE(group.add_change({"client", as_bytes("3")}, token(1)));
+    REQUIRE(group.add_change({"other", as_bytes("4")}, {}));
+    CHECK(group.add_change({"other", Buffer(300)}, {}).error() == LogErrc::group_full);
+    REQUIRE(group.sessions().size() == 2);
+    CHECK(as_text(group.sessions()[0].state) == "123");
+    CHECK(as_text(group.sessions()[1].state) == "4");
 }
 
 TEST_CASE(

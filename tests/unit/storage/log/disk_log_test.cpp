@@ -235,6 +235,23 @@ TEST_CASE("log: session deltas reach the keeper at a checkpoint, and at a start"
     CHECK(f.report.sessions.empty());
 }
 
+TEST_CASE("log: the change of a session is durable with its record", "[log]") {
+    PosixFixture fixture;
+    Fixture& f = fixture.parts;
+    const PartitionId p = f.log->ensure_topic("t", 1).value().front();
+    REQUIRE(f.log->append(p, record("k", "0"), token(1), {"a", as_bytes("1")}));
+    REQUIRE(f.log->append(p, record("k", "1"), token(2), {"a", as_bytes("2")}));
+    REQUIRE(f.log->append_change({"a", as_bytes("3")}, token(3)));
+    f.log->commit();
+    CHECK(f.listener.acked == std::vector<std::uint16_t>{1, 2, 3});
+    REQUIRE(f.log->append(p, record("k", "lost"), token(4), {"a", as_bytes("4")}));
+    f.open();
+    CHECK(f.log->positions(p).durable == Offset{2});
+    REQUIRE(f.report.sessions.size() == 1);
+    CHECK(as_text(f.report.sessions[0].state) == "123");
+    CHECK(f.keeper.sessions.at("a") == "123");
+}
+
 TEST_CASE("log: a checkpoint whose deltas are not kept frees nothing", "[log]") {
     PosixFixture fixture;
     Fixture& f = fixture.parts;

@@ -37,6 +37,36 @@ TEST_CASE("session_store: the last state of a session wins, an empty one ends it
     }
 }
 
+namespace {
+
+Buffer put_behind(Bytes state, std::span<const Bytes> changes) {
+    Buffer merged{state.begin(), state.end()};
+    for (const Bytes change : changes) {
+        append_bytes(merged, change);
+    }
+    return merged;
+}
+
+}  // namespace
+
+TEST_CASE("session_store: a client's changes are merged into its state, in order", "[meta]") {
+    const TempDir dir;
+    auto connection = open_meta(dir.path());
+    REQUIRE(connection);
+    SessionStore store{*connection, put_behind};
+    REQUIRE(store.fold(std::array{delta("a", "1"), delta("b", "2"), delta("a", "3")}));
+    REQUIRE(store.fold(std::array{delta("b", "4"), delta("a", ""), delta("a", "5")}));
+    auto sessions = store.load();
+    REQUIRE(sessions);
+    REQUIRE(sessions.value().size() == 2);
+    CHECK(as_text(sessions.value()[0].state) == "5");
+    CHECK(as_text(sessions.value()[1].state) == "24");
+    REQUIRE(store.fold(std::array{delta("a", "6"), delta("b", "7"), delta("b", "")}));
+    sessions = store.load();
+    REQUIRE(sessions.value().size() == 1);
+    CHECK(as_text(sessions.value()[0].state) == "56");
+}
+
 TEST_CASE("meta_keeper: what it was given is there after a restart", "[meta]") {
     const TempDir dir;
     {
