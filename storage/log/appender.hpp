@@ -46,18 +46,22 @@ public:
     // when the group is on the disk, in the order of the appends. An error means the record is in
     // no group: LogErrc::record_too_large, LogErrc::group_full (commit, then again),
     // LogErrc::intake_closed.
-    virtual Result<Offset> append(
-        PartitionId partition,
-        const RecordView& record,
-        std::optional<AckToken> token
-    ) = 0;
-    // The same; `change` is in the same group, or nothing is.
+    // `change` comes into the same group, or nothing does.
     virtual Result<Offset> append(
         PartitionId partition,
         const RecordView& record,
         std::optional<AckToken> token,
         const SessionChange& change
     ) = 0;
+
+    Result<Offset> append(
+        PartitionId partition,
+        const RecordView& record,
+        std::optional<AckToken> token
+    ) {
+        return append(partition, record, token, SessionChange{});
+    }
+
     // A change without a record. Errors as append().
     virtual Result<void> append_change(
         const SessionChange& change,

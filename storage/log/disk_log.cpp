@@ -19,6 +19,11 @@ constexpr std::chrono::microseconds fast_below{700};
 
 constexpr std::int32_t topic_partitions_max = 1024;
 
+// Sessions are small, and the journal has its space: below the reserve clients still connect.
+bool takes_sessions(IntakeState state) {
+    return state == IntakeState::open || state == IntakeState::disk_reserve;
+}
+
 }  // namespace
 
 DiskLog::DiskLog(LogConfig config, Wiring wiring)
@@ -32,14 +37,6 @@ DiskLog::~DiskLog() {
     link_->log = nullptr;
     checkpoint_thread_.reset();
     commit_thread_.reset();
-}
-
-Result<Offset> DiskLog::append(
-    PartitionId partition,
-    const RecordView& record,
-    std::optional<AckToken> token
-) {
-    return append(partition, record, token, SessionChange{});
 }
 
 Result<Offset> DiskLog::append(
@@ -61,19 +58,13 @@ Result<void> DiskLog::append_session(
     Bytes state,
     std::optional<AckToken> token
 ) {
-    if (!takes_sessions()) return LogErrc::intake_closed;
+    if (!takes_sessions(intake_.load(std::memory_order_relaxed))) return LogErrc::intake_closed;
     return group_.add_session(client_id, state, token);
 }
 
 Result<void> DiskLog::append_change(const SessionChange& change, std::optional<AckToken> token) {
-    if (!takes_sessions()) return LogErrc::intake_closed;
+    if (!takes_sessions(intake_.load(std::memory_order_relaxed))) return LogErrc::intake_closed;
     return group_.add_change(change, token);
-}
-
-// Sessions are small, and the journal has its space: below the reserve clients still connect.
-bool DiskLog::takes_sessions() const {
-    const IntakeState now = intake_.load(std::memory_order_relaxed);
-    return now == IntakeState::open || now == IntakeState::disk_reserve;
 }
 
 Result<std::vector<PartitionId>> DiskLog::ensure_topic(

@@ -26,8 +26,7 @@
 
 namespace milepost::storage {
 
-// The log, put together: the open group, the committer and who owns it, the intake's state. What is
-// done off this thread is in Committer, Checkpointer and Partition.
+// The log, put together: the open group, who commits it, the intake's state; all on one thread.
 class DiskLog final : public Log {
 public:
     static Result<std::unique_ptr<DiskLog>> open_for_writing(
@@ -44,11 +43,7 @@ public:
     DiskLog& operator=(const DiskLog&) = delete;
     ~DiskLog() override;
 
-    Result<Offset> append(
-        PartitionId partition,
-        const RecordView& record,
-        std::optional<AckToken> token
-    ) override;
+    using Log::append;
     Result<Offset> append(
         PartitionId partition,
         const RecordView& record,
@@ -136,7 +131,6 @@ private:
 
     // Committing: on the owner's thread, but for write_group().
     void drive();
-    [[nodiscard]] bool takes_sessions() const;
     [[nodiscard]] bool seal_group();
     [[nodiscard]] bool disk_is_slow();
     void give_back_bare_tokens();

@@ -172,10 +172,7 @@ public:
 
     Result<void> close() override { return {}; }
 
-    Result<storage::Offset>
-    append(storage::PartitionId, const storage::RecordView&, std::optional<AckToken>) override {
-        return storage::Offset{};
-    }
+    using storage::Log::append;
 
     Result<storage::Offset> append(
         storage::PartitionId /*partition*/,

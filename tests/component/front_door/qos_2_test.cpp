@@ -264,4 +264,69 @@ TEST_CASE("front door: a QoS 1 retransmission is not written twice", "[front_doo
     CHECK(not_exactly_once(cases) == 0);
 }
 
+namespace {
+
+std::string qos_2(std::uint16_t id, const std::string& value) {
+    return publish_packet(ProtocolLevel::v3_1_1, Qos::exactly_once, {id, value}, /*dup=*/false);
+}
+
+}  // namespace
+
+TEST_CASE("front door: a duplicate is not acknowledged before its first copy", "[front_door]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.commit_interval = by_hand}};
+    door.commits_by_hand = true;
+    Device device{door};
+    device.connect("V1", /*clean=*/false);
+    const Message message{7, "x"};
+    const auto first =
+        publish_packet(ProtocolLevel::v3_1_1, Qos::at_least_once, message, /*dup=*/false);
+    const auto again =
+        publish_packet(ProtocolLevel::v3_1_1, Qos::at_least_once, message, /*dup=*/true);
+    for (const auto& packet : {first, again}) {
+        device.send(packet);
+        REQUIRE(door.turn_until_read(packet.size()));
+    }
+    CHECK(device.heard().find(Device::puback(7)) == std::string::npos);
+    CHECK(device.hears(Device::puback(7) + Device::puback(7)));
+    CHECK(door.values() == std::multiset<std::string>{"x"});
+    CHECK(door.intake->stats().rejected_duplicate.value() == 1);
+    CHECK(door.intake->stats().received_qos1.value() == 2);
+}
+
+TEST_CASE("front door: other content under a packet id that waits is a reading", "[front_door]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper};
+    Device device{door};
+    device.connect("V1", /*clean=*/false);
+    for (const char* value : {"before the device lost its session", "after"}) {
+        device.send(qos_2(1, value));
+        REQUIRE(device.takes(ack(PacketType::pubrec, 1)));
+    }
+    CHECK(door.values().size() == 2);
+}
+
+TEST_CASE("front door: a flood of QoS 2 packet ids ends its connection", "[front_door]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.unreleased_publishes_max = 3}};
+    {
+        Device device{door};
+        device.connect("V1", /*clean=*/false);
+        for (std::uint16_t id = 1; id <= 4; ++id)
+            device.send(qos_2(id, std::to_string(id)));
+        CHECK(device.is_closed());
+    }
+    CHECK(door.listener->stats().unreleased_floods.value() == 1);
+    Device device{door};
+    device.connect("V1", /*clean=*/false, /*expect_present=*/true);
+    device.send(ack(PacketType::pubrel, 1));
+    REQUIRE(device.takes(ack(PacketType::pubcomp, 1)));
+    device.send(qos_2(4, "4"));
+    CHECK(device.takes(ack(PacketType::pubrec, 4)));
+    CHECK(door.values() == std::multiset<std::string>{"1", "2", "3", "4"});
+}
+
 }  // namespace milepost

@@ -52,10 +52,7 @@ public:
     storage::LogConfig config_now;
     storage::IntakeState intake_now = storage::IntakeState::open;
 
-    Result<storage::Offset>
-    append(storage::PartitionId, const storage::RecordView&, std::optional<AckToken>) override {
-        throw std::logic_error{"not in this test"};
-    }
+    using storage::Log::append;
 
     Result<storage::Offset> append(
         storage::PartitionId /*partition*/,
@@ -63,11 +60,11 @@ public:
         std::optional<AckToken> /*token*/,
         const storage::SessionChange& /*change*/
     ) override {
-        return storage::Offset{};
+        throw std::logic_error{"not in this test"};
     }
 
     Result<void> append_change(const storage::SessionChange&, std::optional<AckToken>) override {
-        return {};
+        throw std::logic_error{"not in this test"};
     }
 
     Result<void> append_session(std::string_view, Bytes, std::optional<AckToken>) override {

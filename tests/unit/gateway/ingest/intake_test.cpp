@@ -25,13 +25,7 @@ struct Appended {
 // A log that remembers what it was given.
 class RecordingAppender : public storage::Appender {
 public:
-    Result<storage::Offset> append(
-        storage::PartitionId partition,
-        const storage::RecordView& record,
-        std::optional<AckToken> token
-    ) override {
-        return append(partition, record, token, {});
-    }
+    using storage::Appender::append;
 
     Result<storage::Offset> append(
         storage::PartitionId partition,

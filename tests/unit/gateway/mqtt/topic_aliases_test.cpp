@@ -1,4 +1,4 @@
-// Holds MQTT-3.2.2-17, -18, 3.3.2-7, -8, -10, -12.
+// Holds MQTT-3.2.2-17, -18, 3.3.2-7 to -9, -12.
 #include "gateway/mqtt/topic_aliases.hpp"
 
 #include "gateway/mqtt/session.hpp"
