@@ -17,12 +17,6 @@ std::optional<std::string> first_violation(CrashOptions options, std::uint64_t s
     return std::nullopt;
 }
 
-auto everywhere(DiskCall call) {
-    return [call](const DiskMoment& made, Moment) {
-        return made.call == call;
-    };
-}
-
 }  // namespace
 
 TEST_CASE("crash: power cuts, kills and disk errors at any call lose nothing", "[crash]") {
@@ -62,22 +56,6 @@ TEST_CASE(
         const auto id = log->ensure_topic("t", 1).value().front();
         CHECK(log->positions(id).durable == Offset{1});
     }
-}
-
-TEST_CASE("crash: the alarm works when the journal's sync does nothing", "[crash]") {
-    CHECK(first_violation({.disk_faults = false, .lies = everywhere(DiskCall::overwrite)}, 20)
-              .has_value());
-}
-
-TEST_CASE("crash: the alarm works when segments are not synced", "[crash]") {
-    CHECK(
-        first_violation({.disk_faults = false, .lies = everywhere(DiskCall::sync)}, 20).has_value()
-    );
-}
-
-TEST_CASE("crash: the alarm works when names are not synced", "[crash]") {
-    CHECK(first_violation({.disk_faults = false, .lies = everywhere(DiskCall::sync_directory)}, 20)
-              .has_value());
 }
 
 }  // namespace milepost::test

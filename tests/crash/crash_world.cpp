@@ -192,7 +192,7 @@ void CrashWorld::arm_fault() {
     DiskFault fault;
     fault.error = random_.chance(1, 2) ? 5 : 28;  // EIO, ENOSPC
     fault.for_ever = random_.chance(1, 4);
-    fault.short_bytes = random_.below(5000);
+    fault.short_bytes = random_.chance(1, 2) ? random_.below(5000) : mib;  // or all of it
     const DiskCall call = calls[random_.below(calls.size())];
     const auto nth = 1 + random_.below(100);
     if (options_.trace)
@@ -291,7 +291,6 @@ bool CrashWorld::lose_the_journal() {
 
 // Opens the log; more than one time in ten the power goes during that, too.
 bool CrashWorld::reopen() {
-    moment_ = Moment::recovery;
     int crashes = 0;
     if (random_.chance(1, 8)) arm_recovery_crash();
     while (!open() || disk_.is_off()) {  // off: at its last call
@@ -333,6 +332,7 @@ bool CrashWorld::open() {
 }
 
 bool CrashWorld::recover_and_make() {
+    moment_ = Moment::recovery;
     auto opened = DiskLog::open_for_writing(
         config_,
         {.files = disk_, .keeper = keeper_, .listener = listener_, .post = {}},
@@ -341,6 +341,7 @@ bool CrashWorld::recover_and_make() {
     open_error_ = opened ? ErrorCode{} : opened.error();
     if (!opened) return false;
     log_ = std::move(*opened);
+    moment_ = Moment::topics;
     const auto made = log_->ensure_topic(topic, partition_count);
     if (!made) return false;
     partitions_ = *made;

@@ -16,7 +16,8 @@
 
 namespace milepost::test {
 
-enum class Moment : std::uint8_t { recovery, life };
+// When a call is made: while the log is opened, while its topic is made, or later.
+enum class Moment : std::uint8_t { recovery, topics, life };
 
 struct CrashOptions {
     std::uint64_t seed = 1;

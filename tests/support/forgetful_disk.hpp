@@ -42,7 +42,8 @@ inline constexpr std::size_t disk_call_count = 14;
 struct DiskFault {
     int error = 5;          // errno; EIO
     bool for_ever = false;  // or only once
-    // write, overwrite: so many bytes of it are written before the error.
+    // write, overwrite: so many bytes of it are written before the error. An overwrite that is
+    // written as a whole fails like a sync: the cache shows it, and no later sync writes it.
     std::size_t short_bytes = 0;
     // sync, overwrite, sync_directory: says "done" and keeps nothing. To prove that a test would
     // notice.

@@ -64,7 +64,14 @@ public:
             {.call = DiskCall::overwrite, .path = path_, .at = at.value(), .handle_nth = 0},
             life_
         );
-        MILEPOST_TRY(write(call, at, bytes));
+        if (const auto written = write(call, at, bytes); !written) {
+            // Written as a whole and failed: that was the sync.
+            if (call.fails && call.short_bytes >= bytes.size()) {
+                disk_.inode(inode_).doom();
+                failures_seen_ = disk_.inode(inode_).sync_failures;
+            }
+            return written;
+        }
         if (call.lies) return {};
         // Only this write is promised, as with a direct one; what it lies over goes with it.
         auto& inode = disk_.inode(inode_);
