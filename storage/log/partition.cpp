@@ -31,6 +31,20 @@ Result<std::optional<Offset>> find_in_batch(const TailEntry& entry, Timestamp ti
     }
 }
 
+// Drops the batches that go behind the end of their segment. Such a one was left by a checkpoint
+// that failed, and the next segment has it; or, where it is the first one, its base offset rotted:
+// that is outside of the CRC, and no batch follows that would contradict it.
+void keep_below(Offset end, Buffer& batches, Offset& next) {
+    std::size_t kept = 0;
+    while (kept < batches.size()) {
+        const auto header = decode_batch_header(Bytes{batches}.subspan(kept));
+        if (!header || header->next_offset() > end) break;
+        kept += header->total_bytes;
+        next = header->next_offset();
+    }
+    batches.resize(kept);
+}
+
 }  // namespace
 
 Partition::Partition(ReaderCache& readers, TopicPartition name, std::filesystem::path folder)
@@ -167,6 +181,10 @@ Result<ReadResult> Partition::read(
         auto got = (*reader)->read(from, bytes_max, FilePosition{segment->bytes}, buffer);
         if (!got) return got.error();
         damaged = damaged || got->damaged;
+        if (got->next > segment->next) {
+            keep_below(segment->next, buffer, got->next);
+            damaged = damaged || buffer.empty();
+        }
         if (!buffer.empty()) {
             return ReadResult{.first = got->first, .next = got->next, .batches = buffer};
         }

@@ -38,6 +38,10 @@ public:
 
     [[nodiscard]] std::uint64_t bytes(const std::string& file) const;
 
+    [[nodiscard]] std::uint64_t last_batch_of_sealed() const {
+        return sealed_batches_.back().begin;
+    }
+
     // What must come of a bit flipped in that byte …
     [[nodiscard]] Outcome after_flip_in_journal(std::uint64_t byte) const;
     [[nodiscard]] Outcome after_flip_in_segment(const std::string& file, std::uint64_t byte) const;

@@ -109,6 +109,18 @@ TEST_CASE("rot: a bit flipped in any byte of a segment has the outcome of the ta
     }
 }
 
+TEST_CASE("rot: a last batch whose base offset rose is a hole, not other offsets", "[rot]") {
+    RotLog log;
+    const std::uint64_t at = log.last_batch_of_sealed();
+    for (std::uint64_t byte = at; byte < at + 8; ++byte) {
+        CAPTURE(byte);
+        const auto expected = log.after_flip_in_segment(log.sealed(), byte);
+        log.disk.flip_bit(log.sealed(), byte, 6);
+        CHECK(log.read() == expected);
+        log.disk.flip_bit(log.sealed(), byte, 6);
+    }
+}
+
 TEST_CASE("rot: a segment cut at any byte has the outcome of the table", "[rot]") {
     for (const bool is_active : {false, true}) {
         RotLog log;
