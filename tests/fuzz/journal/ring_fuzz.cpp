@@ -1,9 +1,10 @@
-// Note: no input may make this crash, read outside of it, or take long. A ring is written, the
-// input says what is damaged, and it is opened and used.
+// A ring is written, the input says what is damaged, and it is opened and used: no damage may crash
+// the replay, and what it gives is whole and in order.
 #include "storage/base/check.hpp"
 #include "storage/journal/ring.hpp"
 #include "tests/support/forgetful_disk.hpp"
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,6 +47,31 @@ DiskState make() {
     return disk.snapshot();
 }
 
+constexpr std::uint64_t file_bytes = ring_begin + 16 * block_bytes;
+
+// One damage in four bytes: where, and in the low digits what. False: it does not stay.
+bool damage(ForgetfulDisk& disk, std::uint32_t what) {
+    const std::uint64_t where = what / 16;
+    if (what % 16 == 14) {
+        disk.cut(path, where % file_bytes);
+    } else if (what % 16 == 15) {
+        // A block, or all from one on, that the disk cannot read; now and then for another reason.
+        const int error = where % 32 == 31 ? ENOMEM : EIO;
+        disk.fail(DiskCall::read, 1 + where % 40, {.error = error, .for_ever = where % 3 == 0});
+        return false;
+    } else if (what % 2 == 0) {
+        disk.flip_bit(path, where % file_bytes, what / 2 % 8);
+    } else {
+        // Half of the flips hit headers.
+        disk.flip_bit(
+            path,
+            where % 4096 / 64 * block_bytes % file_bytes + where % 64,
+            what / 2 % 8
+        );
+    }
+    return true;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -53,16 +79,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ForgetfulDisk disk;
     disk.restore(whole);
     ByteReader input{std::as_bytes(std::span{data, size})};
-    const std::uint64_t file_bytes = ring_begin + 16 * block_bytes;
-    while (const auto what = input.little<std::uint32_t>()) {
-        // Half of the flips hit headers.
-        const std::uint64_t at = *what % 2 == 0
-                                     ? *what / 16 % file_bytes
-                                     : *what / 16 % 4096 / 64 * block_bytes % file_bytes +
-                                           *what / 16 % 64;
-        disk.flip_bit(path, at, *what / 2 % 8);
-    }
+    bool stays = true;
+    while (const auto what = input.little<std::uint32_t>())
+        stays = damage(disk, *what) && stays;
     auto ring = Ring::open(disk, "journal", 1);
+    disk.clear_faults();
     if (!ring) return 0;
     const Replay& replay = (*ring)->replayed();
     for (const ReplayedFrame& frame : replay.frames) {
@@ -71,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         MILEPOST_CHECK(frame.place.sequence < replay.next_sequence);
     }
     const std::uint64_t next = (*ring)->next_sequence();
-    if (!commit(**ring, 1)) return 0;
+    if (!commit(**ring, 1) || !stays) return 0;
     const std::size_t count = replay.frames.size();
     disk.power_cut();
     auto again = Ring::open(disk, "journal", 1);
