@@ -27,6 +27,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
