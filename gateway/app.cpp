@@ -164,6 +164,7 @@ std::optional<ExitStatus> App::Impl::open_storage() {
             config_.log.data_dir.string()
         );
     }
+    config_.log.forwards = config_.upstream.has_value();
     storage::RecoveryReport report;
     config_.log.machine_id_hash = machine_id_hash();
     auto log = storage::Log::open(

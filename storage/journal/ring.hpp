@@ -98,6 +98,9 @@ public:
     // What the first write or sync that failed said; none: it is not poisoned.
     [[nodiscard]] ErrorCode poison_error() const;
 
+    // What the last slot says; 0: there is none. Thread: the checkpointer's.
+    [[nodiscard]] std::uint64_t slot_first_needed() const { return slot_first_needed_; }
+
     // The sequence that the next commit gets.
     [[nodiscard]] std::uint64_t next_sequence() const;
     // Taken by frames that are not freed, with what wrapping wastes.

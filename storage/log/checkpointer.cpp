@@ -1,7 +1,6 @@
 #include "storage/log/checkpointer.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include <sys/resource.h>
 
@@ -100,6 +99,20 @@ void Checkpointer::move_to(Ring& ring) {
     parts_.stats.ring_used_bytes.set(static_cast<std::int64_t>(ring.used_bytes()));
 }
 
+Result<void> Checkpointer::save_starts() {
+    if (parts_.ring->slot_first_needed() == 0) MILEPOST_TRY(run());  // no slot could be read
+    const std::lock_guard guard{running_};
+    for (std::size_t area = 0; area < slot_area_count; ++area)
+        MILEPOST_TRY(save_slot(parts_.ring->slot_first_needed()));
+    return {};
+}
+
+Result<SegmentEnd> Checkpointer::end_segment(PartitionId id, Offset end) {
+    const std::lock_guard guard{running_};
+    add_writers();
+    return writers_[id.value()]->end_segment(end);
+}
+
 Result<void> Checkpointer::prewrite_step() {
     const std::lock_guard guard{running_};
     return parts_.ring->prewrite_more();
@@ -112,15 +125,7 @@ void Checkpointer::release_idle_memory() {
 
 // A partition whose file fails does not keep the others from their place.
 Result<void> Checkpointer::write_segments() {
-    const std::size_t count = parts_.partitions.size();
-    while (writers_.size() < count) {
-        const PartitionId id{static_cast<std::uint32_t>(writers_.size())};
-        writers_.push_back(std::make_unique<PartitionWriter>(
-            parts_.files,
-            parts_.partitions[id],
-            parts_.config.segment_bytes
-        ));
-    }
+    add_writers();
     Result<void> first_error;
     const auto note = [&](Result<void> result) {
         if (!result && first_error.has_value()) first_error = result;
@@ -137,6 +142,18 @@ Result<void> Checkpointer::write_segments() {
     return first_error;
 }
 
+void Checkpointer::add_writers() {
+    const std::size_t count = parts_.partitions.size();
+    while (writers_.size() < count) {
+        const PartitionId id{static_cast<std::uint32_t>(writers_.size())};
+        writers_.push_back(std::make_unique<PartitionWriter>(
+            parts_.files,
+            parts_.partitions[id],
+            parts_.config.segment_bytes
+        ));
+    }
+}
+
 Result<void> Checkpointer::save_slot(std::uint64_t next_sequence) {
     Checkpoint checkpoint = describe_now();
     checkpoint.first_needed_sequence = next_sequence;
@@ -145,8 +162,9 @@ Result<void> Checkpointer::save_slot(std::uint64_t next_sequence) {
 
 Checkpoint Checkpointer::describe_now() const {
     Checkpoint checkpoint;
-    checkpoint.wall = wall_now();
-    checkpoint.monotonic_ms = monotonic_ms();
+    const ClockReading clock = clock_.value_or(read_clock());
+    checkpoint.wall = clock.wall;
+    checkpoint.monotonic_ms = clock.monotonic_ms;
     checkpoint.partitions = describe(parts_.partitions);
     return checkpoint;
 }

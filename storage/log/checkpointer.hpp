@@ -11,6 +11,7 @@
 #include "storage/log/log_config.hpp"
 #include "storage/log/partition_set.hpp"
 #include "storage/log/partition_writer.hpp"
+#include "storage/log/retention.hpp"
 #include "storage/log/session_deltas.hpp"
 
 #include <atomic>
@@ -18,6 +19,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace milepost::storage {
@@ -72,6 +74,18 @@ public:
     // Gives the memory of the ring that holds nothing back: for quiet times.
     void release_idle_memory();
 
+    // For retention. Says in both slots where the partitions begin now: what is below is removed
+    // next, and no slot may ask for it.
+    Result<void> save_starts();
+    // See PartitionWriter::end_segment.
+    Result<SegmentEnd> end_segment(PartitionId id, Offset end);
+
+    // What the next slots say of the clock: when it was believed last.
+    void set_clock(const ClockReading& clock) {
+        const std::lock_guard guard{running_};
+        clock_ = clock;
+    }
+
     // Whether anything is durable that no checkpoint has.
     [[nodiscard]] bool behind() const {
         return parts_.committer.durable_sequence() != saved_sequence_.load();
@@ -82,6 +96,7 @@ private:
     Result<void> write_segments();
     Result<void> save_sessions();
     [[nodiscard]] Checkpoint describe_now() const;
+    void add_writers();
     Result<void> save_slot(std::uint64_t next_sequence);
     [[nodiscard]] Codec codec() const;
 
@@ -91,6 +106,7 @@ private:
     SessionDeltas sessions_;                                 // durable, and not in the keeper yet
     std::vector<std::unique_ptr<PartitionWriter>> writers_;  // by partition
     std::atomic<std::uint64_t> saved_sequence_{0};
+    std::optional<ClockReading> clock_;
 };
 
 }  // namespace milepost::storage

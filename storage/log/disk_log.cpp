@@ -231,23 +231,8 @@ void DiskLog::after_checkpoint_step() {
     } else if (ring_->poisoned()) {
         post(&DiskLog::journal_failed);
     }
-    const bool low = space_is_low();
-    if (space_low_.exchange(low) != low) post(&DiskLog::refresh_intake);
+    (void)retain_now(read_clock()).has_error();  // tried again at the next step
     if (ring_full_.load()) post(&DiskLog::retry_after_full);
-}
-
-bool DiskLog::space_is_low() {
-    std::uint64_t log_bytes = config_.ring_bytes;
-    for (const PartitionId id : partitions_.ids()) {
-        for (const SegmentFacts& segment : partitions_[id].segments()) {
-            log_bytes += segment.bytes;
-        }
-    }
-    stats_.log_bytes.set(static_cast<std::int64_t>(log_bytes));
-    const std::uint64_t reserve = reserve_bytes(config_);
-    if (log_bytes + reserve > config_.limit_bytes) return true;
-    const auto space = wiring_.files.space(config_.data_dir);
-    return space && space->available_bytes < reserve;
 }
 
 void DiskLog::enter_noticed_gaps() {
@@ -322,6 +307,14 @@ Result<void> DiskLog::checkpoint_now() {
     if (is_read_only_) return LogErrc::read_only;
     auto done = checkpointer_->run();
     enter_noticed_gaps();
+    return done;
+}
+
+Result<void> DiskLog::retain_now(const ClockReading& now) {
+    if (is_read_only_) return LogErrc::read_only;
+    const auto done = retainer_->run(now);
+    const bool low = retainer_->bytes_needed() > 0;
+    if (space_low_.exchange(low) != low) post(&DiskLog::refresh_intake);
     return done;
 }
 

@@ -12,6 +12,7 @@
 #include "storage/log/log.hpp"
 #include "storage/log/partition_set.hpp"
 #include "storage/log/reader_cache.hpp"
+#include "storage/log/retainer.hpp"
 #include "storage/log/ring_renewal.hpp"
 
 #include <atomic>
@@ -84,6 +85,10 @@ public:
 
     void set_forwarded(PartitionId partition, Offset forwarded) override {
         partitions_[partition].set_forwarded(forwarded);
+        // Room can be made now.
+        if (space_low_.load(std::memory_order_relaxed) && checkpoint_thread_) {
+            checkpoint_thread_->kick();
+        }
     }
 
     Result<ReadResult> read(
@@ -106,6 +111,8 @@ public:
 
     // One checkpoint here and now. Thread: any; for tests, and for whoever wants to hurry.
     Result<void> checkpoint_now();
+    // Retention here and now. Thread: as above.
+    Result<void> retain_now(const ClockReading& now = read_clock());
 
 private:
     // What a function that was posted holds of the log, which may be gone when it runs.
@@ -152,7 +159,6 @@ private:
 
     // On the checkpointer's thread.
     void after_checkpoint_step();
-    [[nodiscard]] bool space_is_low();
     void enter_noticed_gaps();
 
     LogConfig config_;
@@ -169,6 +175,7 @@ private:
     std::optional<Committer> committer_;
     std::optional<Checkpointer> checkpointer_;
     std::optional<RingRenewal> renewal_;
+    std::optional<Retainer> retainer_;
 
     // The owner's.
     CommitGroup group_;

@@ -354,6 +354,8 @@ Result<void> DiskLog::start_work(RecoveryReport& report) {
                 return written_;
             },
         .pause = config_.renewal_pause});
+    // A new ring has none.
+    const std::optional<Slot> slot = ring_->replayed().slot;
     if (ring_->poisoned()) {
         // Nobody has seen anything yet, and nobody does before it is durable.
         report.notes.push_back(
@@ -363,7 +365,21 @@ Result<void> DiskLog::start_work(RecoveryReport& report) {
         (void)renewal_->run_if_due(renewal_->ask(monotonic_now()));
         if (const auto outcome = renewal_->take_outcome(); *outcome) return *outcome;
     }
-    space_low_ = space_is_low();
+    retainer_.emplace(
+        Retainer::Parts{
+            .files = wiring_.files,
+            .partitions = partitions_,
+            .checkpointer = *checkpointer_,
+            .readers = readers_,
+            .keeper = wiring_.keeper,
+            .config = config_,
+            .stats = stats_},
+        slot ? ClockReading{slot->checkpoint.wall, slot->checkpoint.monotonic_ms} : read_clock()
+    );
+    const auto recorded = wiring_.keeper.gaps();
+    if (!recorded) return recorded.error();
+    retainer_->finish(*recorded);
+    space_low_ = retainer_->bytes_needed() > 0;
     intake_ = work_out_intake();
     if (!config_.background) return {};
     if (config_.committer != CommitterThread::always_inline) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace milepost::storage {
 
@@ -18,13 +19,19 @@ struct SessionDelta {
     Buffer state;
 };
 
-// Offsets [first, end) of a partition that the log does not have any more, and why.
+// Offsets [first, end) of a partition that the log does not have any more, though nobody has
+// confirmed them, and why. With a reason of retention (retention.hpp) it counts as far as `start`
+// has passed it.
 struct Gap {
     TopicPartition partition;
     Offset first;
     Offset end;
-    std::string reason;  // rot, drop_oldest, …
+    std::string reason;  // rot, drop_oldest, retention_age, …
     Timestamp noticed;
+    // When they were taken in, as far as that is known.
+    Timestamp first_time = timestamp_none;
+    Timestamp last_time = timestamp_none;
+    std::int64_t records = 0;  // of them that no earlier entry names; the ledger works it out
 };
 
 // What the log asks of meta; meta implements it, app wires it. Thread: the checkpointer's, and the
@@ -41,6 +48,12 @@ public:
     virtual Result<void> fold(std::span<const SessionDelta> deltas) = 0;
     // The same gap may come again, after a crash: that changes nothing.
     virtual Result<void> record(const Gap& gap) = 0;
+
+    // All that were recorded, in that order.
+    virtual Result<std::vector<Gap>> gaps() { return std::vector<Gap>{}; }
+
+    // A checkpoint is done: the moment to save what may be lost since the last one.
+    virtual void on_checkpoint() {}
 };
 
 }  // namespace milepost::storage

@@ -8,6 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
 
 namespace milepost::storage {
 
@@ -17,6 +20,18 @@ enum class SyncMethod : std::uint8_t {
 };
 
 enum class CommitterThread : std::uint8_t { automatic, always_inline, always_own };
+
+// What happens when the log is full and nothing that is forwarded is left to remove.
+enum class FullPolicy : std::uint8_t {
+    block,        // no reading is taken until there is room
+    drop_oldest,  // the oldest segments go unforwarded, and the gap ledger says so
+};
+
+// How long a topic's readings are kept once they are forwarded; 0: until the log needs the room.
+struct TopicRetention {
+    std::uint64_t bytes = 0;  // of each of its partitions, as Kafka's retention.bytes
+    std::chrono::milliseconds age{0};
+};
 
 // Limits and defaults of a log; `config` has the table that a user sees. 0 means "worked out at
 // open from the file system and the memory" where a comment says so.
@@ -36,6 +51,10 @@ struct LogConfig {
     std::chrono::milliseconds renewal_pause{30'000};  // from a ring that failed to the next try
     // Hash of the machine's id; 0: it has none. A new ring remembers it.
     std::uint64_t machine_id_hash = 0;
+    FullPolicy full = FullPolicy::block;
+    std::map<std::string, TopicRetention, std::less<>> retention{};  // by topic
+    // Retention waits for set_forwarded; false: nothing is forwarded, it works up to durable.
+    bool forwards = true;
     bool checkpoints = true;  // false: only at close (benchmarks of the journal alone)
     bool background = true;   // false: no threads; checkpoints when asked for (tests that replay)
 };

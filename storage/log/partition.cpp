@@ -70,6 +70,7 @@ void Partition::restore_tail(const TailEntry& entry) {
 
 void Partition::restore_end(Offset next) {
     MILEPOST_CHECK(next.value() >= durable_);
+    if (segments_.empty() && tail_.empty()) return restore({}, next);
     if (tail_.empty()) segments_end_ = next;
     restored_end_ = next;
     durable_ = next.value();
@@ -112,6 +113,28 @@ void Partition::publish_segments(const std::vector<SegmentFacts>& written) {
     if (tail_.empty()) segments_end_ = std::max(segments_end_, restored_end_);
 }
 
+std::vector<SegmentFacts> Partition::drop_segments(Offset end) {
+    const std::lock_guard guard{mutex_};
+    const auto kept = std::find_if(segments_.begin(), segments_.end(), [&](const auto& segment) {
+        return segment.next > end;
+    });
+    std::vector<SegmentFacts> dropped{segments_.begin(), kept};
+    segments_.erase(segments_.begin(), kept);
+    if (dropped.empty()) return dropped;
+    const Offset start = segments_.empty() ? segments_end_ : segments_.front().base;
+    raise(forwarded_, start);
+    raise(start_, start);
+    return dropped;
+}
+
+void Partition::note_max_timestamp(const SegmentFacts& segment, Timestamp newest) {
+    const std::lock_guard guard{mutex_};
+    for (SegmentFacts& known : segments_) {
+        const bool is_same = known.base == segment.base && known.bytes == segment.bytes;
+        if (is_same) known.max_timestamp = newest;
+    }
+}
+
 Positions Partition::positions() const {
     // They only rise, and each is raised after what bounds it: read in this order they are ordered.
     Positions positions;
@@ -152,6 +175,10 @@ std::optional<SegmentFacts> Partition::segment_for(Offset from) const {
     return *found;
 }
 
+bool Partition::is_gone(const SegmentFacts& segment) const {
+    return segment.base.value() < start_.load(std::memory_order_acquire);
+}
+
 Result<ReadResult> Partition::read(
     Offset from,
     std::size_t bytes_max,
@@ -177,8 +204,12 @@ Result<ReadResult> Partition::read(
             }
         }
         auto reader = readers_.get(folder_, segment->base);
-        if (!reader) return reader.error();
+        if (!reader) {
+            if (is_gone(*segment)) return LogErrc::offset_out_of_range;
+            return reader.error();
+        }
         auto got = (*reader)->read(from, bytes_max, FilePosition{segment->bytes}, buffer);
+        if (is_gone(*segment)) readers_.forget(folder_, segment->base);  // its space is wanted
         if (!got) return got.error();
         damaged = damaged || got->damaged;
         if (got->next > segment->next) {
@@ -195,9 +226,14 @@ Result<ReadResult> Partition::read(
 Result<Offset> Partition::find_timestamp(Timestamp timestamp) {
     for (const SegmentFacts& segment : segments()) {
         auto reader = readers_.get(folder_, segment.base);
+        if (!reader && is_gone(segment)) continue;
         if (!reader) return reader.error();
         auto found = (*reader)->find_timestamp(timestamp, FilePosition{segment.bytes});
         if (!found) return found.error();
+        if (is_gone(segment)) {
+            readers_.forget(folder_, segment.base);
+            continue;
+        }
         if (found->has_value()) return **found;
     }
     const std::lock_guard guard{mutex_};

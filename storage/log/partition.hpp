@@ -22,6 +22,7 @@ struct SegmentFacts {
     Offset base;
     Offset next;
     std::uint64_t bytes = 0;
+    Timestamp max_timestamp = timestamp_none;  // none: nobody has looked
 };
 
 // One partition: four positions, the segments, the tail behind them. Threads: as each part says.
@@ -67,6 +68,11 @@ public:
     // file. The tail below their end goes.
     void publish_segments(const std::vector<SegmentFacts>& written);
 
+    // Segments that end at or before `end` are gone: forwarded and start move up, a reader is told
+    // offset_out_of_range from now on. Returns them; their files are the caller's.
+    [[nodiscard]] std::vector<SegmentFacts> drop_segments(Offset end);
+    void note_max_timestamp(const SegmentFacts& segment, Timestamp newest);
+
     // --- any thread ---
 
     [[nodiscard]] Positions positions() const;
@@ -80,6 +86,7 @@ private:
     // The one place where a position moves up (but appended: it leads, and is nobody's end).
     void raise(std::atomic<std::int64_t>& position, Offset to);
     [[nodiscard]] std::optional<SegmentFacts> segment_for(Offset from) const;
+    [[nodiscard]] bool is_gone(const SegmentFacts& segment) const;
 
     ReaderCache& readers_;
     TopicPartition name_;

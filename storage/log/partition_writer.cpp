@@ -82,13 +82,21 @@ Result<std::unique_ptr<SegmentWriter>> PartitionWriter::create_segment(Offset ba
 }
 
 Result<void> PartitionWriter::remove_files(Offset base) {
-    for (const auto kind : {SegmentFile::offset_index, SegmentFile::time_index, SegmentFile::log}) {
-        const auto removed = files_.remove(segment_path(partition_.folder(), base, kind));
-        if (!removed && removed.error() != boost::system::errc::no_such_file_or_directory) {
-            return removed.error();
-        }
-    }
-    return {};
+    return remove_segment(files_, partition_.folder(), base);
+}
+
+// What may lie in a file of that name was never published.
+Result<SegmentEnd> PartitionWriter::end_segment(Offset end) {
+    const auto last = partition_.last_segment();
+    if (!last || last->next != end) return SegmentEnd::has_grown;
+    active_.reset();
+    const auto path = segment_path(partition_.folder(), end, SegmentFile::log);
+    auto place = files_.open(path, OpenMode::create);
+    if (!place) return place.error();
+    MILEPOST_TRY((*place)->truncate(0));
+    MILEPOST_TRY((*place)->sync());
+    MILEPOST_TRY(files_.sync_directory(partition_.folder()));
+    return SegmentEnd::ended;
 }
 
 Result<void> PartitionWriter::place(const MergedBatch& batch) {
@@ -130,7 +138,8 @@ void PartitionWriter::publish_active() {
     partition_.publish_segments({SegmentFacts{
         .base = active_->base_offset(),
         .next = active_->next_offset(),
-        .bytes = active_->bytes()}});
+        .bytes = active_->bytes(),
+        .max_timestamp = active_->max_timestamp()}});
 }
 
 template <class T>

@@ -15,6 +15,8 @@
 
 namespace milepost::storage {
 
+enum class SegmentEnd : std::uint8_t { ended, has_grown };
+
 // Brings the segments of one partition level with its tail. Thread: the checkpointer's. Lifetime:
 // `files` and `partition` outlive it.
 //
@@ -40,6 +42,10 @@ public:
 
     // Gives the open files back; they are opened again when needed. Only after sync().
     void close_files() { active_.reset(); }
+
+    // Retention is about to take the last segment, which ends at `end`: an empty one, durable,
+    // keeps the place of the offsets. Only after sync().
+    Result<SegmentEnd> end_segment(Offset end);
 
 private:
     Result<void> open_active(Offset from);

@@ -101,6 +101,10 @@ private:
         auto recovered = recover_segments(input_.files, folder, known, report_);
         if (!recovered) return recovered.error();
         auto partition = std::make_unique<Partition>(readers_, name, folder);
+        if (checkpoint && !recovered->segments.empty() &&
+            checkpoint->start < recovered->segments.front().base) {
+            add_gap(name, checkpoint->start, recovered->segments.front().base);
+        }
         partition->restore(std::move(recovered->segments), recovered->end);
         partitions_.add(std::move(partition));
         return {};

@@ -65,10 +65,13 @@ private:
             if (entries.error() == boost::system::errc::no_such_file_or_directory) return {};
             return entries.error();
         }
+        const Offset start = known_.checkpoint ? known_.checkpoint->start : Offset{0};
         for (const DirectoryEntry& entry : *entries) {
             const auto name = parse_segment_file_name(entry.name);
             if (!name || entry.is_directory) {
                 note("left alone: " + entry.name);
+            } else if (name->base < start) {
+                finish_removal(entry.name);
             } else if (name->kind == SegmentFile::log) {
                 found_.push_back({.base = name->base, .bytes = entry.bytes});
             }
@@ -77,6 +80,11 @@ private:
             return left.base < right.base;
         });
         return {};
+    }
+
+    // Retention had said so in the slot before it began to remove.
+    void finish_removal(const std::string& name) {
+        if (!known_.read_only) (void)files_.remove(folder_ / name).has_error();
     }
 
     [[nodiscard]] std::size_t first_scanned() const {
@@ -163,7 +171,7 @@ private:
 
     // Nothing of the file is kept.
     Result<void> drop(const FoundSegment& segment, const Scan& scan) {
-        if (known_.read_only) return {};
+        if (known_.read_only || keeps_the_place(segment)) return {};
         for (const auto kind :
              {SegmentFile::offset_index, SegmentFile::time_index, SegmentFile::log}) {
             const auto path = segment_path(folder_, segment.base, kind);
@@ -178,6 +186,12 @@ private:
             }
         }
         return {};
+    }
+
+    // Retention took everything before it.
+    [[nodiscard]] bool keeps_the_place(const FoundSegment& segment) const {
+        return segment.bytes == 0 && segment.base == result_.end && result_.segments.empty() &&
+               segment.base == found_.back().base;
     }
 
     // Makes what is kept behind the checkpoint durable, and cuts the rest off.

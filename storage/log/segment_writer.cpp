@@ -51,7 +51,10 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(
     Offset base
 ) {
     std::unique_ptr<SegmentWriter> writer{new SegmentWriter{files, folder, base}};
-    MILEPOST_TRY(writer->open_files(OpenMode::create_new));
+    MILEPOST_TRY(writer->open_files(OpenMode::create));
+    const auto bytes = writer->log_->size();
+    if (!bytes) return bytes.error();
+    if (*bytes > 0) return make_error_code(boost::system::errc::file_exists);
     MILEPOST_TRY(writer->offset_file_->truncate(0));
     MILEPOST_TRY(writer->time_file_->truncate(0));
     return writer;
@@ -148,6 +151,16 @@ bool SegmentWriter::fits(std::size_t batch_bytes, Offset last_offset, std::uint6
     if (bytes_ == 0) return true;  // a batch larger than a segment gets one of its own
     return bytes_ + batch_bytes <= bytes_max &&
            bytes_ + batch_bytes <= static_cast<std::uint64_t>(relative_max);
+}
+
+Result<void> remove_segment(FileSystem& files, const std::filesystem::path& folder, Offset base) {
+    for (const auto kind : {SegmentFile::offset_index, SegmentFile::time_index, SegmentFile::log}) {
+        const auto removed = files.remove(segment_path(folder, base, kind));
+        if (!removed && removed.error() != boost::system::errc::no_such_file_or_directory) {
+            return removed.error();
+        }
+    }
+    return {};
 }
 
 }  // namespace milepost::storage

@@ -19,7 +19,8 @@ namespace milepost::storage {
 // Thread: one at a time (the checkpointer's). Lifetime: `files` outlives it.
 class SegmentWriter {
 public:
-    // A new, empty segment. Its name is durable after the first sync().
+    // A new segment, or an empty one that keeps the place of its offset. Its name is durable after
+    // the first sync().
     static Result<std::unique_ptr<SegmentWriter>> create(
         FileSystem& files,
         const std::filesystem::path& folder,
@@ -90,5 +91,9 @@ private:
     bool sealed_ = false;
     ErrorCode sync_error_;
 };
+
+// Removes a segment's files, the `.log` last; what is not there is fine. Not durable before the
+// folder is synced.
+Result<void> remove_segment(FileSystem& files, const std::filesystem::path& folder, Offset base);
 
 }  // namespace milepost::storage

@@ -28,7 +28,7 @@ public:
     // After the log was opened: its recovery has folded what is newer.
     Result<std::vector<SessionDelta>> sessions() { return SessionStore{connection_}.load(); }
 
-    Result<std::vector<Gap>> gaps() { return GapLedger{connection_}.list(); }
+    Result<std::vector<Gap>> gaps() override { return GapLedger{connection_}.list(); }
 
 private:
     Connection connection_;

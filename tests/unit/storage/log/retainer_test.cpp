@@ -1,0 +1,345 @@
+// Retention on a whole log.
+#include "storage/log/retainer.hpp"
+
+#include "storage/log/disk_log.hpp"
+#include "storage/log/errc.hpp"
+#include "storage/log/segment_name.hpp"
+#include "tests/support/forgetful_disk.hpp"
+#include "tests/support/log_parts.hpp"
+#include "tests/support/matchers.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+namespace milepost::storage {
+
+namespace {
+
+using test::record;
+
+// Keeps the ledger over restarts of the log, as meta.db does.
+class Ledger final : public Keeper {
+public:
+    Result<void> fold(std::span<const SessionDelta> /*deltas*/) override { return {}; }
+
+    Result<void> record(const Gap& gap) override {
+        if (fails) return ErrorCode{5, boost::system::system_category()};
+        entries.push_back(gap);
+        return {};
+    }
+
+    Result<std::vector<Gap>> gaps() override { return entries; }
+
+    std::vector<Gap> entries;
+    bool fails = false;
+};
+
+constexpr Timestamp written_at{1'795'000'000'000};  // test::record's
+
+class Fixture {
+public:
+    Fixture() {
+        config.data_dir = "/data";
+        config.limit_bytes = log_limit_bytes_min;
+        config.ring_bytes = ring_bytes_min;
+        config.segment_bytes = 64 * kib;
+        config.batch_bytes = 4 * kib;
+        config.codec = Codec::none;
+        config.background = false;
+    }
+
+    void open() {
+        log.reset();
+        report = {};
+        auto opened = DiskLog::open_for_writing(
+            config,
+            {.files = disk, .keeper = ledger, .listener = listener, .post = {}},
+            report
+        );
+        REQUIRE(opened);
+        log = std::move(*opened);
+        partition = log->ensure_topic("t", 1).value().front();
+    }
+
+    void cut_power() {
+        log.reset();
+        disk.clear_faults();
+        disk.power_cut();
+        open();
+    }
+
+    // Records of about 1 KiB: about 60 fill a segment.
+    void put(int count) {
+        const std::string value(1000, 'v');
+        for (int i = 0; i < count; ++i) {
+            REQUIRE(log->append(partition, record("k", value + std::to_string(written)), {}));
+            ++written;
+            if (i % 40 == 39) step();
+        }
+        step();
+    }
+
+    void step() {
+        log->commit();
+        REQUIRE(log->checkpoint_now());
+    }
+
+    void forward_all() { log->set_forwarded(partition, log->positions(partition).durable); }
+
+    [[nodiscard]] Positions positions() const { return log->positions(partition); }
+
+    // From start on everything is there, in order, with the bytes that were written.
+    void check_rest() const {
+        const Positions at = positions();
+        CHECK(at.durable == Offset{written});
+        const auto got = test::read_back(*log, partition, at.start);
+        REQUIRE(got.values.size() == static_cast<std::size_t>(at.durable - at.start));
+        std::size_t wrong = 0;
+        for (std::size_t i = 0; i < got.values.size(); ++i) {
+            const std::int64_t offset = at.start.value() + static_cast<std::int64_t>(i);
+            const bool is_right = got.offsets[i] == offset &&
+                                  got.values[i].substr(1000) == std::to_string(offset);
+            if (!is_right) ++wrong;
+        }
+        CHECK(wrong == 0);
+    }
+
+    [[nodiscard]] std::size_t log_files() {
+        const auto entries = disk.list("/data/t-0").value();
+        return static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(), [](auto& e) {
+            return e.name.ends_with(".log");
+        }));
+    }
+
+    test::ForgetfulDisk disk;
+    Ledger ledger;
+    test::RecordingListener listener;
+    LogConfig config;
+    RecoveryReport report;
+    std::unique_ptr<DiskLog> log;
+    PartitionId partition;
+    std::int64_t written = 0;
+};
+
+ClockReading days_later(std::int64_t days) {
+    const std::int64_t ms = days * 86'400'000;
+    ClockReading reading = read_clock();
+    reading.wall += ms;
+    reading.monotonic_ms += ms;
+    return reading;
+}
+
+}  // namespace
+
+TEST_CASE("retainer: by bytes only what is forwarded goes, whole segments", "[retention]") {
+    Fixture f;
+    f.config.retention["t"].bytes = 128 * kib;
+    f.open();
+    f.put(400);
+    REQUIRE(f.log->retain_now());
+    CHECK(f.positions().start == Offset{0});
+    f.log->set_forwarded(f.partition, Offset{150});
+    REQUIRE(f.log->retain_now());
+    const Offset start = f.positions().start;
+    CHECK(start > Offset{60});
+    CHECK(start <= Offset{150});
+    CHECK(f.ledger.entries.empty());
+    f.forward_all();
+    REQUIRE(f.log->retain_now());
+    CHECK(f.positions().start > Offset{200});
+    CHECK(f.log->stats().log_bytes.value() > 0);
+    f.check_rest();
+    Buffer buffer;
+    CHECK(
+        f.log->read(f.partition, Offset{0}, 1000, buffer).error() == LogErrc::offset_out_of_range
+    );
+}
+
+TEST_CASE("retainer: start survives a restart and a power cut", "[retention]") {
+    Fixture f;
+    f.config.retention["t"].bytes = 128 * kib;
+    f.open();
+    f.put(400);
+    f.forward_all();
+    REQUIRE(f.log->retain_now());
+    const Offset start = f.positions().start;
+    f.log.reset();
+    f.open();
+    CHECK(f.positions().start == start);
+    f.cut_power();
+    CHECK(f.positions().start == start);
+    CHECK(f.report.gaps.empty());
+    f.check_rest();
+    f.put(10);
+    f.check_rest();
+}
+
+TEST_CASE("retainer: where everything is gone the log goes on at its offset", "[retention]") {
+    Fixture f;
+    f.config.retention["t"].age = std::chrono::hours{1};
+    f.open();
+    f.put(100);
+    f.forward_all();
+    REQUIRE(f.log->retain_now(days_later(200)));
+    REQUIRE(f.positions().start == Offset{100});
+    CHECK(f.log_files() == 1);
+    const auto again = GENERATE(0, 1, 2);
+    if (again == 1) f.cut_power();
+    if (again == 2) {
+        f.log.reset();
+        f.open();
+    }
+    CHECK(f.positions().start == Offset{100});
+    CHECK(f.report.gaps.empty());
+    f.check_rest();
+    f.put(30);
+    f.check_rest();
+    CHECK(f.positions().start == Offset{100});
+    f.cut_power();
+    f.check_rest();
+    CHECK(f.positions().start == Offset{100});
+}
+
+TEST_CASE("retainer: both slots rotten, and the offsets still go on", "[retention]") {
+    Fixture f;
+    f.config.retention["t"].age = std::chrono::hours{1};
+    f.open();
+    f.put(100);
+    f.forward_all();
+    REQUIRE(f.log->retain_now(days_later(200)));
+    REQUIRE(f.log->close());
+    f.log.reset();
+    f.disk.flip_bit("/data/journal/ring-00000001", 8192 + 20, 1);
+    f.disk.flip_bit("/data/journal/ring-00000001", 139'264 + 20, 1);
+    f.open();
+    CHECK(f.positions().start == Offset{100});
+    CHECK(f.positions().durable == Offset{100});
+}
+
+TEST_CASE("retainer: at the limit with everything forwarded there is room again", "[retention]") {
+    Fixture f;
+    f.open();
+    while (f.log->stats().log_bytes.value() < 3700 * std::int64_t{kib}) {
+        f.put(40);
+        REQUIRE(f.log->retain_now());
+    }
+    CHECK(f.positions().start == Offset{0});
+    f.forward_all();
+    REQUIRE(f.log->retain_now());
+    CHECK(f.positions().start > Offset{0});
+    CHECK(f.log->stats().log_bytes.value() <= 3700 * std::int64_t{kib});
+    CHECK(f.ledger.entries.empty());
+    f.check_rest();
+}
+
+TEST_CASE("retainer: drop_oldest enters the loss before it removes", "[retention]") {
+    Fixture f;
+    f.config.full = FullPolicy::drop_oldest;
+    f.open();
+    f.log->set_forwarded(f.partition, Offset{0});
+    f.put(100);
+    f.log->set_forwarded(f.partition, Offset{17});
+    f.ledger.fails = true;
+    while (f.log->stats().log_bytes.value() < 3700 * std::int64_t{kib}) {
+        f.put(40);
+        (void)f.log->retain_now().has_error();
+    }
+    CHECK(f.log->retain_now().has_error());
+    CHECK(f.positions().start == Offset{0});
+    f.ledger.fails = false;
+    REQUIRE(f.log->retain_now());
+    REQUIRE_FALSE(f.ledger.entries.empty());
+    const Gap& gap = f.ledger.entries.front();
+    CHECK(gap.first == Offset{17});
+    CHECK(f.ledger.entries.back().end == f.positions().start);
+    CHECK(gap.reason == "drop_oldest");
+    CHECK(gap.first_time == written_at);
+    CHECK(gap.last_time == written_at);
+    CHECK(f.positions().forwarded == f.positions().start);
+    f.check_rest();
+    f.put(500);  // goes on for as long as one likes
+    REQUIRE(f.log->retain_now());
+    f.check_rest();
+}
+
+TEST_CASE("retainer: without an upstream what expires is in the ledger", "[retention]") {
+    Fixture f;
+    f.config.forwards = false;
+    f.config.retention["t"].bytes = 128 * kib;
+    f.open();
+    f.put(400);
+    REQUIRE(f.log->retain_now());
+    REQUIRE_FALSE(f.ledger.entries.empty());
+    CHECK(f.ledger.entries.front().first == Offset{0});
+    CHECK(f.ledger.entries.back().end == f.positions().start);
+    CHECK(f.ledger.entries.front().reason == "retention_bytes");
+}
+
+TEST_CASE("retainer: a clock that jumps deletes nothing", "[retention]") {
+    Fixture f;
+    f.config.retention["t"].age = std::chrono::hours{24 * 7};
+    f.open();
+    f.put(200);
+    f.forward_all();
+    REQUIRE(f.log->retain_now());
+    ClockReading reading = read_clock();
+    reading.wall = Timestamp{2'145'916'800'000};
+    REQUIRE(f.log->retain_now(reading));
+    CHECK(f.positions().start == Offset{0});
+    f.step();
+    f.log.reset();
+    f.open();  // and not after a restart either: the slot has the time that was believed
+    REQUIRE(f.log->retain_now(reading));
+    CHECK(f.positions().start == Offset{0});
+    reading.wall = Timestamp{1000};
+    REQUIRE(f.log->retain_now(reading));
+    CHECK(f.positions().start == Offset{0});
+    f.check_rest();
+}
+
+TEST_CASE("retainer: a power cut at any call of retention leaves what is owed", "[retention]") {
+    const auto full = GENERATE(FullPolicy::block, FullPolicy::drop_oldest);
+    Fixture f;
+    f.config.full = full;
+    f.open();
+    f.put(3500);
+    f.log.reset();
+    const auto before = f.disk.snapshot();
+    const Offset forwarded{full == FullPolicy::block ? 3500 : 90};
+
+    std::uint64_t nth = 0;
+    for (bool crashed = true; crashed;) {
+        CAPTURE(++nth);
+        f.disk.restore(before);
+        f.ledger.entries.clear();
+        f.open();
+        f.log->set_forwarded(f.partition, forwarded);
+        f.disk.crash_at(nth);
+        (void)f.log->retain_now().has_error();
+        crashed = f.disk.is_off();
+        f.cut_power();
+        CHECK(f.report.gaps.empty());
+        f.check_rest();
+        // What is below start was forwarded, or the ledger has it.
+        f.log->set_forwarded(f.partition, forwarded);
+        const Offset start = f.positions().start;
+        if (full == FullPolicy::block) {
+            CHECK(f.ledger.entries.empty());
+        } else if (!f.ledger.entries.empty()) {
+            CHECK(f.ledger.entries.front().first <= forwarded);
+            CHECK(f.ledger.entries.back().end == start);
+        } else {
+            CHECK(start <= forwarded);
+        }
+        REQUIRE(f.log->retain_now());
+        f.check_rest();
+        CHECK(f.positions().start > Offset{0});
+        f.log.reset();
+    }
+    CHECK(nth > 10);
+}
+
+}  // namespace milepost::storage
