@@ -2,6 +2,7 @@
 
 #include "gateway/admin/http_server.hpp"
 #include "gateway/admin/sources.hpp"
+#include "gateway/disk_wear.hpp"
 #include "gateway/forward/forwarder.hpp"
 #include "gateway/front_door.hpp"
 #include "gateway/ingest/intake.hpp"
@@ -121,6 +122,7 @@ private:
     FrontDoor door_;
     std::optional<asio::signal_set> signals_;
     storage::PosixFileSystem files_;
+    std::optional<DiskWear> wear_;
     std::unique_ptr<storage::MetaKeeper> keeper_;
     std::unique_ptr<storage::Log> log_;
     std::unique_ptr<ingest::Intake> intake_;
@@ -149,6 +151,10 @@ std::optional<ExitStatus> App::Impl::open_meta_database() {
     }
     keeper_ =
         std::make_unique<storage::MetaKeeper>(std::move(*meta), listener::merge_session_states);
+    if (const auto loaded = keeper_->load_rejected(); !loaded) {
+        logging::error("cannot read meta.db: {}", loaded.error().message());
+        return ExitStatus::disk;
+    }
     return std::nullopt;
 }
 
@@ -158,6 +164,7 @@ std::optional<ExitStatus> App::Impl::open_storage() {
         return ExitStatus::disk;
     }
     if (const auto failed = open_meta_database()) return failed;
+    wear_.emplace(config_.log.data_dir);
     if (const auto space = files_.space(config_.log.data_dir); space && space->is_copy_on_write) {
         logging::warning(
             "{} is on a copy-on-write file system: the pre-written journal saves nothing there",
@@ -323,6 +330,21 @@ std::optional<ExitStatus> App::Impl::start_admin() {
     sources.mqtt = [this] {
         return mqtt_status(intake_->stats(), listener_->stats());
     };
+    sources.gaps = [this] {
+        return keeper_->known_gaps();
+    };
+    sources.rejected_ever = [this] {
+        std::vector<admin::NamedCount> counts;
+        for (const auto& [reason, count] : keeper_->rejected())
+            counts.push_back({reason, count});
+        return counts;
+    };
+    sources.wear = [this] {
+        return admin::WearStatus{
+            .device = wear_->device(),
+            .device_bytes = wear_->written_since_start().value_or(0),
+            .endurance_bytes = config_.endurance_bytes};
+    };
     sources.intake = [this] {
         return admin::IntakeStatus{log_->intake(), log_->intake_reason()};
     };
@@ -366,6 +388,14 @@ std::optional<ExitStatus> App::Impl::start_admin() {
         admin_->on_durable();
     });
     admin_->start();
+    // Nothing fails from here on: what is counted outlives the log's last checkpoint.
+    keeper_->count_rejected_by([this] {
+        std::vector<storage::RejectedCount> counts;
+        for (const auto& [reason, count] :
+             mqtt_status(intake_->stats(), listener_->stats()).rejected)
+            counts.push_back({reason, count});
+        return counts;
+    });
     return std::nullopt;
 }
 

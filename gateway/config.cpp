@@ -92,6 +92,8 @@ public:
         read_table(root, "", "");
         auto& config = loaded_.config;
         if (config.routes.empty()) config.routes = ingest::shipped_routes();
+        for (const auto& topic : config.topics)
+            config.log.retention[topic.name] = topic.retention;
         if (config.mqtt.listeners.empty()) config.mqtt.listeners.emplace_back();
         if (!places_.contains("mqtt.max_packet_bytes")) {
             const auto record_max = record_bytes_max(config.log);
@@ -308,8 +310,11 @@ private:
         return std::string{name_of(node.type())};
     }
 
-    static constexpr std::array<std::pair<std::string_view, std::string_view>, 3> required{
-        {{"route", "filter"}, {"route", "topic"}, {"upstream", "bootstrap_servers"}}};
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> required{
+        {{"route", "filter"},
+         {"route", "topic"},
+         {"topic", "name"},
+         {"upstream", "bootstrap_servers"}}};
 
     std::string file_;
     LoadedConfig& loaded_;

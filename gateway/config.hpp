@@ -52,7 +52,10 @@ struct UpstreamConfig {
     std::vector<std::pair<std::string, std::string>> librdkafka;  // passed through
 };
 
-enum class FullPolicy : std::uint8_t { block, drop_oldest };
+struct TopicConfig {
+    std::string name;
+    storage::TopicRetention retention;
+};
 
 struct Config {
     std::string gateway_id;  // empty: `mp-` + the first 8 hex digits of the log id
@@ -60,8 +63,9 @@ struct Config {
     AdminConfig admin;
     std::vector<ingest::RouteSpec> routes;  // first match wins
     std::optional<UpstreamConfig> upstream;
-    storage::LogConfig log;  // with data_dir
-    FullPolicy full = FullPolicy::block;
+    storage::LogConfig log;             // with data_dir
+    std::vector<TopicConfig> topics;    // also in log.retention
+    std::uint64_t endurance_bytes = 0;  // what the disk may be written; 0: not known
     bool time_require_sync = true;
 };
 

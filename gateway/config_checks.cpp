@@ -100,6 +100,17 @@ void check_routes(const Config& config, Findings& findings) {
     }
 }
 
+void check_topics(const Config& config, Findings& findings) {
+    std::set<std::string_view> names;
+    for (std::size_t i = 0; i < config.topics.size(); ++i) {
+        if (names.insert(config.topics[i].name).second) continue;
+        findings.push_back(
+            {fmt::format("topic[{}].name", i),
+             fmt::format("topic.name: `{}` has a [[topic]] above", config.topics[i].name)}
+        );
+    }
+}
+
 // One "host", "host:port", "[v6]:port"; a "PROTOCOL://" in front is librdkafka's and allowed.
 bool is_bootstrap_server(std::string_view server) {
     if (const auto scheme = server.find("://"); scheme != std::string_view::npos) {
@@ -198,12 +209,6 @@ void check_log(const Config& config, Findings& findings) {
              )}
         );
     }
-    if (config.full == FullPolicy::drop_oldest) {
-        findings.push_back(
-            {"log.full",
-             "log.full: \"drop_oldest\" is not served yet by this version; \"block\" is"}
-        );
-    }
     const auto record_max = record_bytes_max(log);
     if (config.mqtt.packet_bytes_max > record_max) {
         findings.push_back(
@@ -228,6 +233,7 @@ std::vector<Finding> check_config(const Config& config, const PropertyCheck& che
     check_listeners(config, findings);
     check_admin(config, findings);
     check_routes(config, findings);
+    check_topics(config, findings);
     check_upstream(config, check_property, findings);
     return findings;
 }

@@ -13,6 +13,7 @@ constexpr std::int64_t port_max = 0xFFFF;
 constexpr std::int64_t mqtt_packet_bytes_max = 268'435'455 + 5;  // MQTT 5.0, 1.5.5
 constexpr std::int64_t mqtt_text_bytes_max = 0xFFFF;             // MQTT 5.0, 1.5.4
 constexpr std::int64_t path_bytes_max = 4095;
+constexpr std::int64_t retention_ms_max = std::int64_t{100} * 366 * 24 * 3600 * 1000;
 
 template <class T>
 T number(const KeyValue& value) {
@@ -42,6 +43,15 @@ constexpr std::array sections{
         "replaces the three shipped ones, which are these:",
         [](Config& config) {
             config.routes.emplace_back();
+        }},
+    Section{
+        "topic",
+        true,
+        "How long a topic's readings are kept once they are forwarded (without [upstream]: at "
+        "all).\n"
+        "A topic that has none keeps them until the log needs the room.",
+        [](Config& config) {
+            config.topics.emplace_back();
         }},
     Section{
         "upstream",
@@ -257,6 +267,39 @@ constexpr std::array keys{
             config.routes.back().partitions = number<std::int32_t>(value);
         }},
 
+    Key{"topic",
+        "name",
+        KeyType::text,
+        "\"vehicle.telemetry\"",
+        {1, 249},
+        "",
+        "The Kafka topic. Required.",
+        [](Config& config, const KeyValue& value) {
+            config.topics.back().name = text(value);
+        }},
+    Key{"topic",
+        "retention_bytes",
+        KeyType::bytes,
+        "0",
+        {0, any_bytes},
+        "",
+        "Of each of its partitions, in whole segments, as Kafka's retention.bytes. 0: no limit.",
+        [](Config& config, const KeyValue& value) {
+            config.topics.back().retention.bytes = number<std::uint64_t>(value);
+        }},
+    Key{"topic",
+        "retention_ms",
+        KeyType::milliseconds,
+        "0",
+        {0, retention_ms_max},
+        "",
+        "As Kafka's retention.ms; \"7d\" can be written. Ages count only while the clock can be\n"
+        "believed: one that jumps deletes nothing. 0: no limit.",
+        [](Config& config, const KeyValue& value) {
+            config.topics.back().retention.age = std::chrono::milliseconds{
+                number<std::int64_t>(value)};
+        }},
+
     Key{"upstream",
         "bootstrap_servers",
         KeyType::list,
@@ -337,10 +380,11 @@ constexpr std::array keys{
         "\"block\"",
         {},
         "block|drop_oldest",
-        "What happens when the log is full: no reading is taken until there is room.\n"
-        "drop_oldest is not served yet and refused.",
+        "What happens when the log is full of what is not forwarded: no reading is taken until\n"
+        "there is room, or the oldest ones are lost, which the gap ledger and the account say.",
         [](Config& config, const KeyValue& value) {
-            config.full = text(value) == "block" ? FullPolicy::block : FullPolicy::drop_oldest;
+            config.log.full = text(value) == "block" ? storage::FullPolicy::block
+                                                     : storage::FullPolicy::drop_oldest;
         }},
     Key{"log",
         "sync",
@@ -362,6 +406,18 @@ constexpr std::array keys{
         "The least time between two syncs: trades latency for flash wear.",
         [](Config& config, const KeyValue& value) {
             config.log.commit_interval_min = std::chrono::milliseconds{number<std::int64_t>(value)};
+        }},
+    Key{"log",
+        "endurance_bytes",
+        KeyType::bytes,
+        "0",
+        {0, any_bytes},
+        "",
+        "What the disk may be written in its life, by its maker (TBW): `milepost status` then "
+        "says\n"
+        "how long that lasts. 0: not known.",
+        [](Config& config, const KeyValue& value) {
+            config.endurance_bytes = number<std::uint64_t>(value);
         }},
     Key{"log",
         "codec",

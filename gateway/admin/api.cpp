@@ -144,10 +144,25 @@ void write_gaps(JsonWriter& writer, const Sources& sources) {
             writer.key("first").integer(gap.first.value());
             writer.key("end").integer(gap.end.value());
             writer.key("reason").text(gap.reason);
-            writer.key("noticed_ms").integer(gap.noticed.value()).end_object();
+            writer.key("noticed_ms").integer(gap.noticed.value());
+            writer.key("first_time_ms").integer(gap.first_time.value());
+            writer.key("last_time_ms").integer(gap.last_time.value());
+            writer.key("records").integer(gap.records).end_object();
         }
     }
     writer.end_array();
+}
+
+// Since the process started; what a day and a life are is the reader's to work out.
+void write_wear(JsonWriter& writer, const Sources& sources) {
+    const WearStatus wear = sources.wear ? sources.wear() : WearStatus{};
+    const auto& stats = sources.log.stats();
+    writer.key("wear").begin_object();
+    writer.key("whole_device").text(wear.device);
+    writer.key("device_bytes").integer(wear.device_bytes);
+    writer.key("journal_bytes").integer(stats.journal_bytes.value());
+    writer.key("segment_bytes").integer(stats.segment_bytes.value());
+    writer.key("endurance_bytes").integer(wear.endurance_bytes).end_object();
 }
 
 Response status(const Sources& sources, const Target&, Moment now) {
@@ -176,6 +191,11 @@ Response status(const Sources& sources, const Target&, Moment now) {
     }
     writer.end_array();
     write_gaps(writer, sources);
+    writer.key("account").begin_object();
+    const auto rejected = sources.rejected_ever ? sources.rejected_ever() : sources.mqtt().rejected;
+    write_counts(writer, "rejected", rejected);
+    writer.end_object();
+    write_wear(writer, sources);
     writer.end_object();
     return json(writer);
 }

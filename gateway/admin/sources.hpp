@@ -40,6 +40,13 @@ struct UpstreamStatus {
     std::vector<std::string> blocked_topics{};  // not forwarded, and why: "topic: reason"
 };
 
+// What the disk is written, and what that does to it.
+struct WearStatus {
+    std::string device{};               // the whole device; empty: not known
+    std::uint64_t device_bytes = 0;     // written to it since the process started, by anybody
+    std::uint64_t endurance_bytes = 0;  // what it may be written in its life; 0: not known
+};
+
 struct IntakeStatus {
     storage::IntakeState state = storage::IntakeState::open;
     std::string reason{};  // empty when open
@@ -58,6 +65,9 @@ struct Sources {
     std::function<UpstreamStatus()> upstream{};            // empty: no [upstream] is configured
     std::function<std::vector<storage::Gap>()> gaps{};     // may be empty
     std::function<std::vector<std::string>()> degraded{};  // may be empty; reasons besides upstream
+    // Refused readings since the folder was made; empty: as `mqtt` has them.
+    std::function<std::vector<NamedCount>()> rejected_ever{};
+    std::function<WearStatus()> wear{};  // may be empty
 };
 
 }  // namespace milepost::admin

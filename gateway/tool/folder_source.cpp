@@ -5,6 +5,7 @@
 #include "storage/meta/database.hpp"
 #include "storage/meta/gap_ledger.hpp"
 #include "storage/meta/position_store.hpp"
+#include "storage/meta/rejected_store.hpp"
 #include "storage/meta/schema.hpp"
 
 #include <fmt/format.h>
@@ -35,6 +36,7 @@ public:
         status.log_id = log_->log_id();
         status.partitions = partitions();
         status.gaps = gaps_;
+        status.rejected = rejected_;
         for (const auto& gap : report_.gaps) {
             const auto is_same = [&](const storage::Gap& known) {
                 return known.partition == gap.partition && known.first == gap.first;
@@ -134,6 +136,10 @@ private:
         auto gaps = ledger.list();
         if (!gaps) throw refuse(gaps.error());
         gaps_ = std::move(*gaps);
+        const auto rejected = storage::RejectedStore{*connection}.load();
+        if (!rejected) throw refuse(rejected.error());
+        for (const auto& [reason, count] : *rejected)
+            rejected_.push_back({.name = reason, .count = count});
     }
 
     storage::PosixFileSystem files_;
@@ -141,6 +147,7 @@ private:
     std::unique_ptr<storage::Log> log_;
     std::map<storage::TopicPartition, storage::Offset> forwarded_;
     std::vector<storage::Gap> gaps_;
+    std::vector<Count> rejected_;
     Buffer buffer_;
 };
 

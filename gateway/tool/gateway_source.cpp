@@ -49,7 +49,19 @@ storage::Gap gap_of(const json& object) {
         .first = storage::Offset{object.at("first").get<std::int64_t>()},
         .end = storage::Offset{object.at("end").get<std::int64_t>()},
         .reason = object.at("reason").get<std::string>(),
-        .noticed = Timestamp{object.at("noticed_ms").get<std::int64_t>()}};
+        .noticed = Timestamp{object.at("noticed_ms").get<std::int64_t>()},
+        .first_time = Timestamp{object.at("first_time_ms").get<std::int64_t>()},
+        .last_time = Timestamp{object.at("last_time_ms").get<std::int64_t>()},
+        .records = object.at("records").get<std::int64_t>()};
+}
+
+WearFacts wear_of(const json& object) {
+    return {
+        .device = object.at("whole_device").get<std::string>(),
+        .device_bytes = object.at("device_bytes").get<std::uint64_t>(),
+        .journal_bytes = object.at("journal_bytes").get<std::uint64_t>(),
+        .segment_bytes = object.at("segment_bytes").get<std::uint64_t>(),
+        .endurance_bytes = object.at("endurance_bytes").get<std::uint64_t>()};
 }
 
 Status status_of(const json& page) {
@@ -69,7 +81,8 @@ Status status_of(const json& page) {
     status.connections = page.at("connections").get<std::int64_t>();
     status.acked = page.at("totals").at("acked").get<std::uint64_t>();
     status.received = counts_of(page.at("totals").at("received"));
-    status.rejected = counts_of(page.at("totals").at("rejected"));
+    status.rejected = counts_of(page.at("account").at("rejected"));
+    status.wear = wear_of(page.at("wear"));
     if (const auto& upstream = page.at("upstream"); !upstream.is_null()) {
         status.upstream = UpstreamFacts{
             .bootstrap_servers = upstream.at("bootstrap_servers").get<std::string>(),

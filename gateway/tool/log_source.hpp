@@ -39,6 +39,15 @@ struct UpstreamFacts {
     std::string reason;
 };
 
+// What was written since the gateway's start, and what the disk may be written in its life.
+struct WearFacts {
+    std::string device;  // the whole device; empty: not known
+    std::uint64_t device_bytes = 0;
+    std::uint64_t journal_bytes = 0;
+    std::uint64_t segment_bytes = 0;
+    std::uint64_t endurance_bytes = 0;  // 0: not known
+};
+
 // Everything that `status` shows. What only a running gateway knows is empty for a folder.
 struct Status {
     bool is_running = false;
@@ -56,7 +65,8 @@ struct Status {
     std::int64_t connections = 0;
     std::uint64_t acked = 0;
     std::vector<Count> received;
-    std::vector<Count> rejected;
+    std::vector<Count> rejected;  // since the folder was made
+    WearFacts wear;
     std::optional<UpstreamFacts> upstream;
     std::vector<PartitionFacts> partitions;  // by topic and partition
     std::vector<storage::Gap> gaps;

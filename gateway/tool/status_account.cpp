@@ -1,23 +1,109 @@
 #include "gateway/tool/status_account.hpp"
 
+#include "storage/log/retention.hpp"
+
 #include <algorithm>
+#include <numeric>
 
 namespace milepost::tool {
 
 namespace {
 
-// How many of the gap's offsets are in [first, end).
-std::int64_t overlap(const storage::Gap& gap, storage::Offset first, storage::Offset end) {
-    return std::max<std::int64_t>(0, std::min(gap.end, end) - std::max(gap.first, first));
+using storage::Offset;
+using storage::RemovalReason;
+
+struct Range {
+    Offset first;
+    Offset end;
+};
+
+bool is_of_retention(std::string_view reason) {
+    return is_expiry(reason) || reason == name_of(RemovalReason::drop_oldest);
+}
+
+std::int64_t overlap(const Range& range, Offset first, Offset end) {
+    return std::max<std::int64_t>(0, std::min(range.end, end) - std::max(range.first, first));
+}
+
+// What is left of `pieces` without `taken`.
+std::vector<Range> without(const std::vector<Range>& pieces, const Range& taken) {
+    std::vector<Range> left;
+    for (const Range& piece : pieces) {
+        if (overlap(piece, taken.first, taken.end) == 0) {
+            left.push_back(piece);
+            continue;
+        }
+        if (piece.first < taken.first) left.push_back({piece.first, taken.first});
+        if (taken.end < piece.end) left.push_back({taken.end, piece.end});
+    }
+    return left;
+}
+
+AccountLine line_of(const PartitionFacts& facts, const std::vector<storage::Gap>& gaps) {
+    // Where one stretch of the partition ends and the next begins.
+    const Offset middle = facts.forwarded.value_or(facts.start);
+    AccountLine line;
+    line.accepted = facts.durable.value();
+    std::int64_t before = middle.value();
+    std::int64_t after = facts.durable - middle;
+    std::vector<Range> named;
+    for (const storage::Gap& gap : gaps) {
+        if (gap.partition != facts.name) continue;
+        const Offset reach = is_of_retention(gap.reason) ? facts.start : facts.durable;
+        const Range range{gap.first, std::min(gap.end, reach)};
+        if (range.first >= range.end) continue;
+        std::vector<Range> pieces{range};
+        for (const Range& taken : named)
+            pieces = without(pieces, taken);
+        for (const Range& piece : pieces) {
+            const auto gone_before = overlap(piece, Offset{0}, middle);
+            const auto gone_after = overlap(piece, middle, facts.durable);
+            before -= gone_before;
+            after -= gone_after;
+            (is_expiry(gap.reason) ? line.expired : line.lost)[gap.reason] += gone_before +
+                                                                              gone_after;
+        }
+        named.push_back(range);
+    }
+    line.forwarded = before;
+    (facts.forwarded ? line.pending : line.kept) = after;
+    return line;
+}
+
+std::int64_t total_of(const std::map<std::string, std::int64_t>& counts) {
+    return std::accumulate(
+        counts.begin(),
+        counts.end(),
+        std::int64_t{0},
+        [](std::int64_t sum, const auto& one) { return sum + one.second; }
+    );
 }
 
 }  // namespace
 
-std::int64_t StatusAccount::lost_total() const {
-    std::int64_t total = 0;
-    for (const auto& [reason, count] : lost)
-        total += count;
-    return total;
+bool is_expiry(std::string_view reason) {
+    return reason == name_of(RemovalReason::retention_bytes) ||
+           reason == name_of(RemovalReason::retention_age) ||
+           reason == name_of(RemovalReason::limit);
+}
+
+std::int64_t AccountLine::expired_total() const {
+    return total_of(expired);
+}
+
+std::int64_t AccountLine::lost_total() const {
+    return total_of(lost);
+}
+
+void AccountLine::add(const AccountLine& other) {
+    accepted += other.accepted;
+    forwarded += other.forwarded;
+    pending += other.pending;
+    kept += other.kept;
+    for (const auto& [reason, count] : other.expired)
+        expired[reason] += count;
+    for (const auto& [reason, count] : other.lost)
+        lost[reason] += count;
 }
 
 StatusAccount account_of(const Status& status) {
@@ -27,24 +113,10 @@ StatusAccount account_of(const Status& status) {
     });
     account.rejected = status.rejected;
     for (const auto& facts : status.partitions) {
-        const storage::Offset zero{0};
-        account.accepted += facts.durable.value();
-        // Where one stretch of the partition ends and the next begins.
-        const auto middle = facts.forwarded.value_or(facts.start);
-        std::int64_t before = middle.value();
-        std::int64_t after = facts.durable - middle;
-        for (const auto& gap : status.gaps) {
-            if (gap.partition != facts.name) continue;
-            const auto lost_before = overlap(gap, zero, middle);
-            const auto lost_after = overlap(gap, middle, facts.durable);
-            before -= lost_before;
-            after -= lost_after;
-            account.lost[gap.reason] += lost_before + lost_after;
-        }
-        (facts.forwarded ? account.forwarded : account.expired) += before;
-        (facts.forwarded ? account.pending : account.kept) += after;
+        account.partitions.push_back({.name = facts.name, .line = line_of(facts, status.gaps)});
+        account.all.add(account.partitions.back().line);
     }
-    account.received = account.accepted;
+    account.received = account.all.accepted;
     for (const auto& rejection : account.rejected) {
         account.received += static_cast<std::int64_t>(rejection.count);
     }

@@ -5,28 +5,49 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace milepost::tool {
 
-// Where every reading that was received is: received = accepted + rejected, and accepted =
-// forwarded + pending + expired + lost (without an upstream: kept instead of forwarded and
-// pending). All but `rejected` follows from offsets, so that it also holds after a crash;
-// rejections are counted since the gateway's start. Pure.
+// Where the readings of one partition are, or of all: accepted = forwarded + pending + expired +
+// lost (without an upstream: kept instead of pending).
+struct AccountLine {
+    std::int64_t accepted = 0;
+    std::int64_t forwarded = 0;
+    std::int64_t pending = 0;                     // with an upstream: not confirmed yet
+    std::int64_t kept = 0;                        // without one: still in the log
+    std::map<std::string, std::int64_t> expired;  // by reason: removed unforwarded, as configured
+    std::map<std::string, std::int64_t> lost;     // by reason
+
+    [[nodiscard]] std::int64_t expired_total() const;
+    [[nodiscard]] std::int64_t lost_total() const;
+    void add(const AccountLine& other);
+};
+
+struct PartitionAccount {
+    storage::TopicPartition name;
+    AccountLine line;
+};
+
+// Where every reading that was received is: received = accepted + rejected. All but `rejected`
+// follows from offsets and the gap ledger, so that it also holds after a crash; rejections are
+// counted, and saved at checkpoints. Pure.
 struct StatusAccount {
     bool has_upstream = false;
     std::int64_t received = 0;
-    std::int64_t accepted = 0;
     std::vector<Count> rejected;
-    std::int64_t forwarded = 0;
-    std::int64_t pending = 0;
-    std::int64_t kept = 0;
-    std::int64_t expired = 0;
-    std::map<std::string, std::int64_t> lost;  // by reason
-
-    [[nodiscard]] std::int64_t lost_total() const;
+    AccountLine all;
+    std::vector<PartitionAccount> partitions;
 };
 
+// Whether a gap with that reason is no hole but what retention was told to remove.
+[[nodiscard]] bool is_expiry(std::string_view reason);
+
+// What was forwarded and removed since is forwarded: below `forwarded`, or below `start` where
+// nothing is forwarded now, is forwarded whatever the ledger does not name. An offset that several
+// of its entries name is the first one's; an entry of retention counts as far as `start` has
+// passed it.
 [[nodiscard]] StatusAccount account_of(const Status& status);
 
 }  // namespace milepost::tool

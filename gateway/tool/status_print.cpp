@@ -5,12 +5,30 @@
 
 #include <fmt/format.h>
 
+#include <map>
+#include <optional>
+
 namespace milepost::tool {
 
 namespace {
 
 std::string number(std::int64_t value) {
     return fmt::format("{}", value);
+}
+
+constexpr double day_s = 86'400;
+constexpr std::int64_t wear_uptime_s_min = 60;
+
+// How long a new device would last at the rate since the gateway's start.
+std::optional<double> endurance_days(const Status& status) {
+    const WearFacts& wear = status.wear;
+    if (wear.endurance_bytes == 0 || wear.device_bytes == 0 ||
+        status.uptime_s < wear_uptime_s_min) {
+        return std::nullopt;
+    }
+    const double a_day = static_cast<double>(wear.device_bytes) /
+                         static_cast<double>(status.uptime_s) * day_s;
+    return static_cast<double>(wear.endurance_bytes) / a_day;
 }
 
 std::string partitions_table(const Status& status) {
@@ -31,6 +49,107 @@ std::string partitions_table(const Status& status) {
         );
     }
     return table.text();
+}
+
+std::string account_table(const StatusAccount& account) {
+    Table table{
+        .right_aligned = {false, true, true, true, true, true, true},
+        .rows = {
+            {"TOPIC",
+             "PARTITION",
+             "ACCEPTED",
+             "FORWARDED",
+             account.has_upstream ? "PENDING" : "KEPT",
+             "EXPIRED",
+             "LOST"}}};
+    for (const auto& [name, line] : account.partitions) {
+        table.rows.push_back(
+            {name.topic,
+             number(name.partition),
+             number(line.accepted),
+             number(line.forwarded),
+             number(account.has_upstream ? line.pending : line.kept),
+             number(line.expired_total()),
+             number(line.lost_total())}
+        );
+    }
+    return table.text();
+}
+
+void write_reasons(
+    JsonWriter& writer,
+    std::string_view name,
+    const std::map<std::string, std::int64_t>& counts
+) {
+    writer.key(name).begin_object();
+    for (const auto& [reason, count] : counts)
+        writer.key(reason).integer(count);
+    writer.end_object();
+}
+
+void write_line(JsonWriter& writer, const AccountLine& line, bool has_upstream) {
+    writer.key("accepted").integer(line.accepted);
+    writer.key("forwarded").integer(line.forwarded);
+    if (has_upstream) {
+        writer.key("pending").integer(line.pending);
+    } else {
+        writer.key("kept").integer(line.kept);
+    }
+    write_reasons(writer, "expired", line.expired);
+    write_reasons(writer, "lost", line.lost);
+}
+
+std::string day_text(std::uint64_t bytes, std::int64_t uptime_s) {
+    return bytes_text(static_cast<double>(bytes) / static_cast<double>(uptime_s) * day_s);
+}
+
+// What was written, made a day of; not before there is something to go by.
+std::string wear_text(const Status& status) {
+    const WearFacts& wear = status.wear;
+    if (!status.is_running || status.uptime_s < wear_uptime_s_min) return {};
+    const std::string log = fmt::format(
+        "the log {} a day",
+        day_text(wear.journal_bytes + wear.segment_bytes, status.uptime_s)
+    );
+    if (wear.device.empty()) return fmt::format("written      {}\n", log);
+    std::string text = fmt::format(
+        "written      {} a day to the whole device {}, {}\n",
+        day_text(wear.device_bytes, status.uptime_s),
+        wear.device,
+        log
+    );
+    if (const auto days = endurance_days(status)) {
+        text += fmt::format("endurance    {:.1f} years at this rate, from new\n", *days / 365.25);
+    }
+    return text;
+}
+
+std::string gap_text(const storage::Gap& gap) {
+    return fmt::format(
+        "{}-{} offsets {} to {}: {}\n",
+        gap.partition.topic,
+        gap.partition.partition,
+        gap.first.value(),
+        gap.end.value() - 1,
+        gap.reason
+    );
+}
+
+void write_wear(JsonWriter& writer, const Status& status) {
+    const WearFacts& wear = status.wear;
+    writer.key("wear").begin_object();
+    writer.key("whole_device").text(wear.device);
+    writer.key("device_bytes").integer(wear.device_bytes);
+    writer.key("journal_bytes").integer(wear.journal_bytes);
+    writer.key("segment_bytes").integer(wear.segment_bytes);
+    writer.key("endurance_bytes").integer(wear.endurance_bytes);
+    writer.key("endurance_days");
+    if (const auto days = endurance_days(status)) {
+        writer.number(*days);
+    } else {
+        writer.null();
+    }
+    writer.end_object();
 }
 
 std::string upstream_text(const UpstreamFacts& upstream) {
@@ -97,15 +216,9 @@ std::string status_text(const Status& status) {
     }
     for (const auto& reason : status.degraded)
         text += fmt::format("degraded     {}\n", reason);
+    text += wear_text(status);
     for (const auto& gap : status.gaps) {
-        text += fmt::format(
-            "hole         {}-{} offsets {} to {}: {}\n",
-            gap.partition.topic,
-            gap.partition.partition,
-            gap.first.value(),
-            gap.end.value() - 1,
-            gap.reason
-        );
+        text += (is_expiry(gap.reason) ? "expired      " : "hole         ") + gap_text(gap);
     }
     for (const auto& note : status.notes)
         text += fmt::format("note         {}\n", note);
@@ -155,9 +268,14 @@ std::string status_json(const Status& status) {
         writer.key("partition").integer(std::int64_t{gap.partition.partition});
         writer.key("first").integer(gap.first.value());
         writer.key("end").integer(gap.end.value());
-        writer.key("reason").text(gap.reason).end_object();
+        writer.key("reason").text(gap.reason);
+        writer.key("first_time_ms").integer(gap.first_time.value());
+        writer.key("last_time_ms").integer(gap.last_time.value());
+        writer.key("records").integer(gap.records).end_object();
     }
-    writer.end_array().end_object();
+    writer.end_array();
+    write_wear(writer, status);
+    writer.end_object();
     return writer.str() + "\n";
 }
 
@@ -166,49 +284,52 @@ std::string account_text(const StatusAccount& account) {
     const auto line = [&](std::string name, std::int64_t value, std::string note = {}) {
         table.rows.push_back({std::move(name), number(value), std::move(note)});
     };
+    const auto lines = [&](std::string_view name, const std::map<std::string, std::int64_t>& all) {
+        for (const auto& [reason, count] : all)
+            line(fmt::format("{}({})", name, reason), count);
+        if (all.empty()) line(std::string{name}, 0);
+    };
+    const AccountLine& all = account.all;
     line("received", account.received, "= accepted + rejected");
     line(
         "accepted",
-        account.accepted,
-        account.has_upstream ? "= forwarded + pending + expired + lost" : "= kept + expired + lost"
+        all.accepted,
+        account.has_upstream ? "= forwarded + pending + expired + lost"
+                             : "= forwarded + kept + expired + lost"
     );
     for (const auto& [reason, count] : account.rejected) {
         line(
             fmt::format("rejected({})", reason),
             static_cast<std::int64_t>(count),
-            "since the gateway's start"
+            "a crash forgets those since the last checkpoint"
         );
     }
+    line("forwarded", all.forwarded);
     if (account.has_upstream) {
-        line("forwarded", account.forwarded);
-        line("pending", account.pending);
+        line("pending", all.pending);
     } else {
-        line("kept", account.kept);
+        line("kept", all.kept);
     }
-    line("expired", account.expired);
-    for (const auto& [reason, count] : account.lost)
-        line(fmt::format("lost({})", reason), count);
-    if (account.lost.empty()) line("lost", 0);
-    return table.text();
+    lines("expired", all.expired);
+    lines("lost", all.lost);
+    return table.text() + "\n" + account_table(account);
 }
 
 std::string account_json(const StatusAccount& account) {
     JsonWriter writer;
     writer.begin_object();
     writer.key("received").integer(account.received);
-    writer.key("accepted").integer(account.accepted);
     write_counts(writer, "rejected", account.rejected);
-    if (account.has_upstream) {
-        writer.key("forwarded").integer(account.forwarded);
-        writer.key("pending").integer(account.pending);
-    } else {
-        writer.key("kept").integer(account.kept);
+    write_line(writer, account.all, account.has_upstream);
+    writer.key("partitions").begin_array();
+    for (const auto& [name, line] : account.partitions) {
+        writer.begin_object();
+        writer.key("topic").text(name.topic);
+        writer.key("partition").integer(std::int64_t{name.partition});
+        write_line(writer, line, account.has_upstream);
+        writer.end_object();
     }
-    writer.key("expired").integer(account.expired);
-    writer.key("lost").begin_object();
-    for (const auto& [reason, count] : account.lost)
-        writer.key(reason).integer(count);
-    writer.end_object().end_object();
+    writer.end_array().end_object();
     return writer.str() + "\n";
 }
 

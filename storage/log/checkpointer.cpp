@@ -64,6 +64,7 @@ Result<void> Checkpointer::bring_level() {
     parts_.ring->free_before(next_sequence);
     parts_.stats.ring_used_bytes.set(static_cast<std::int64_t>(parts_.ring->used_bytes()));
     parts_.stats.checkpoints.add();
+    parts_.keeper.on_checkpoint();
     return {};
 }
 

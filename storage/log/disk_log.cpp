@@ -337,6 +337,7 @@ Result<void> DiskLog::close() {
         wait_for_flight();
         checkpointed = checkpoint_now();
     }
+    wiring_.keeper.on_checkpoint();  // also where there was nothing to write
     link_->log = nullptr;
     commit_thread_.reset();
     lock_.reset();

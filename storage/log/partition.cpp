@@ -224,6 +224,24 @@ Result<ReadResult> Partition::read(
 }
 
 Result<Offset> Partition::find_timestamp(Timestamp timestamp) {
+    while (true) {
+        const Offset end = segments_end();
+        auto found = find_in_segments(timestamp);
+        if (!found) return found.error();
+        if (found->has_value()) return **found;
+        const std::lock_guard guard{mutex_};
+        // A checkpoint has moved records out of the tail meanwhile: they may be in neither.
+        if (segments_end_ != end) continue;
+        if (const auto entry = tail_.find_timestamp(timestamp)) {
+            auto in_batch = find_in_batch(*entry, timestamp);
+            if (!in_batch) return in_batch.error();
+            if (in_batch->has_value()) return **in_batch;
+        }
+        return Offset{durable_.load(std::memory_order_relaxed)};
+    }
+}
+
+Result<std::optional<Offset>> Partition::find_in_segments(Timestamp timestamp) {
     for (const SegmentFacts& segment : segments()) {
         auto reader = readers_.get(folder_, segment.base);
         if (!reader && is_gone(segment)) continue;
@@ -234,15 +252,9 @@ Result<Offset> Partition::find_timestamp(Timestamp timestamp) {
             readers_.forget(folder_, segment.base);
             continue;
         }
-        if (found->has_value()) return **found;
+        if (found->has_value()) return *found;
     }
-    const std::lock_guard guard{mutex_};
-    if (const auto entry = tail_.find_timestamp(timestamp)) {
-        auto found = find_in_batch(*entry, timestamp);
-        if (!found) return found.error();
-        if (found->has_value()) return **found;
-    }
-    return Offset{durable_.load(std::memory_order_relaxed)};
+    return std::optional<Offset>{};
 }
 
 }  // namespace milepost::storage

@@ -86,6 +86,7 @@ private:
     // The one place where a position moves up (but appended: it leads, and is nobody's end).
     void raise(std::atomic<std::int64_t>& position, Offset to);
     [[nodiscard]] std::optional<SegmentFacts> segment_for(Offset from) const;
+    Result<std::optional<Offset>> find_in_segments(Timestamp timestamp);
     [[nodiscard]] bool is_gone(const SegmentFacts& segment) const;
 
     ReaderCache& readers_;

@@ -8,14 +8,16 @@
 
 namespace milepost::storage {
 
-// Every stretch of offsets that the log lost, and why. Entries are never removed.
+// Every stretch of offsets that the log lost or let expire, and why. Entries are never removed.
 // Lifetime: `connection` (open_meta) outlives it. Thread: the connection's (the checkpointer).
 class GapLedger {
 public:
     explicit GapLedger(Connection& connection)
         : connection_(connection) {}
 
-    // Durable on return. The same hole, found again by a later recovery, is one entry.
+    // Durable on return. What is in an entry with that reason already changes nothing; what goes on
+    // where one ends makes that one longer. So an outage is an entry, however many segments it
+    // cost.
     Result<void> append(const Gap& gap);
     // In the order in which they were noticed.
     Result<std::vector<Gap>> list();

@@ -38,6 +38,16 @@ CREATE TABLE gap (
     UNIQUE (topic, partition, first, end, reason)
 ) STRICT;
 )sql",
+    R"sql(
+ALTER TABLE gap ADD COLUMN first_time_ms INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE gap ADD COLUMN last_time_ms INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE gap ADD COLUMN records INTEGER NOT NULL DEFAULT 0;
+UPDATE gap SET records = end - first;
+CREATE TABLE rejected (
+    reason TEXT    NOT NULL PRIMARY KEY,
+    count  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql",
 };
 
 Result<std::int64_t> checked_version(Connection& connection) {

@@ -237,15 +237,37 @@ TEST_CASE("config: each mistake is named with its place", "[config]") {
         {"a log that is too small",
          data + "[log]\nlimit_bytes = 1000\nring_bytes = \"4KiB\"",
          "m.toml:3:15: log.limit_bytes: 1000 is under 4194304"},
-        {"drop_oldest",
-         data + "[log]\nfull = \"drop_oldest\"",
-         "m.toml:3:8: log.full: \"drop_oldest\" is not served yet by this version; \"block\" is"},
+        {"a full policy that is none",
+         data + "[log]\nfull = \"drop\"",
+         "m.toml:3:8: log.full: \"drop\" is none of block|drop_oldest"},
+        {"a topic twice",
+         data + "[[topic]]\nname = \"a\"\n[[topic]]\nname = \"a\"",
+         "m.toml:5:8: topic.name: `a` has a [[topic]] above"},
+        {"a topic without a name",
+         data + "[[topic]]\nretention_bytes = 1",
+         "m.toml:2:1: topic.name: must be given"},
     };
     for (const auto& one : cases) {
         DYNAMIC_SECTION(one.name) {
             CHECK(errors_of(one.text) == std::vector<std::string>{one.error});
         }
     }
+}
+
+TEST_CASE("config: how long a topic is kept, and what happens when the log is full", "[config]") {
+    const auto loaded = parse_config(
+        "data_dir = \"/d\"\n[[topic]]\nname = \"a\"\nretention_ms = \"7d\"\n[[topic]]\n"
+        "name = \"b\"\nretention_bytes = \"1GiB\"\n[log]\nfull = \"drop_oldest\"\n"
+        "endurance_bytes = \"30TiB\"\n",
+        "m.toml"
+    );
+    REQUIRE(loaded.errors.empty());
+    const auto& config = loaded.config;
+    CHECK(config.log.full == storage::FullPolicy::drop_oldest);
+    CHECK(config.log.retention.at("a").age == std::chrono::hours{24 * 7});
+    CHECK(config.log.retention.at("a").bytes == 0);
+    CHECK(config.log.retention.at("b").bytes == gib);
+    CHECK(config.endurance_bytes == 30 * 1024 * gib);
 }
 
 TEST_CASE("config: all mistakes come at once, in the order of the file", "[config]") {

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 using namespace milepost;
 using namespace milepost::tool;
 
@@ -37,6 +39,27 @@ Status example() {
          .forwarded = storage::Offset{1000},
          .durable = storage::Offset{1000}}};
     return status;
+}
+
+storage::Gap gap(std::int64_t first, std::int64_t end, std::string reason) {
+    return {
+        .partition = {"a.topic", 0},
+        .first = storage::Offset{first},
+        .end = storage::Offset{end},
+        .reason = std::move(reason),
+        .noticed = Timestamp{1}};
+}
+
+// Promise 6, for all and for each partition.
+bool holds(const StatusAccount& account) {
+    const auto adds_up = [](const AccountLine& line) {
+        return line.accepted ==
+               line.forwarded + line.pending + line.kept + line.expired_total() + line.lost_total();
+    };
+    return adds_up(account.all) &&
+           std::ranges::all_of(account.partitions, [&](const PartitionAccount& one) {
+               return adds_up(one.line);
+           });
 }
 
 }  // namespace
@@ -89,38 +112,117 @@ TEST_CASE("account: every reading is somewhere", "[status]") {
          .noticed = Timestamp{1}}};
     const auto account = account_of(status);
     CHECK(account.received == 1013);
-    CHECK(account.accepted == 1010);
-    CHECK(account.forwarded == 1006);
-    CHECK(account.pending == 1);
-    CHECK(account.expired == 0);
-    CHECK(account.lost_total() == 3);
-    CHECK(
-        account.accepted ==
-        account.forwarded + account.pending + account.expired + account.lost_total()
-    );
+    const AccountLine& all = account.all;
+    CHECK(all.accepted == 1010);
+    CHECK(all.forwarded == 1006);
+    CHECK(all.pending == 1);
+    CHECK(all.expired_total() == 0);
+    CHECK(all.lost_total() == 3);
+    CHECK(holds(account));
     CHECK(
         account_text(account) ==
         "received            1013  = accepted + rejected\n"
         "accepted            1010  = forwarded + pending + expired + lost\n"
-        "rejected(no_route)     3  since the gateway's start\n"
+        "rejected(no_route)     3  a crash forgets those since the last checkpoint\n"
         "forwarded           1006\n"
         "pending                1\n"
         "expired                0\n"
         "lost(rot)              3\n"
+        "\n"
+        "TOPIC    PARTITION  ACCEPTED  FORWARDED  PENDING  EXPIRED  LOST\n"
+        "a.topic          0        10          6        1        0     3\n"
+        "b               11      1000       1000        0        0     0\n"
     );
+    const auto parsed = nlohmann::json::parse(account_json(account));
+    CHECK(parsed["lost"]["rot"] == 3);
+    CHECK(parsed["partitions"][0]["pending"] == 1);
 }
 
 TEST_CASE("account: without an upstream what is there is kept", "[status]") {
     auto status = example();
     for (auto& facts : status.partitions)
         facts.forwarded.reset();
-    status.partitions[0].start = storage::Offset{4};
+    status.partitions[0].start = storage::Offset{6};
+    // The first two were forwarded when there was an upstream.
+    status.gaps = {gap(2, 5, "retention_age"), gap(5, 6, "limit")};
     const auto account = account_of(status);
-    CHECK(account.kept == 1006);
-    CHECK(account.expired == 4);
+    CHECK(account.all.kept == 1004);
+    CHECK(account.all.forwarded == 2);
+    CHECK(account.all.expired.at("retention_age") == 3);
+    CHECK(account.all.expired.at("limit") == 1);
+    CHECK(holds(account));
     const auto parsed = nlohmann::json::parse(account_json(account));
-    CHECK(parsed["kept"] == 1006);
+    CHECK(parsed["kept"] == 1004);
+    CHECK(parsed["expired"]["limit"] == 1);
     CHECK_FALSE(parsed.contains("pending"));
+}
+
+TEST_CASE("account: what was forwarded and removed since is forwarded", "[status]") {
+    auto status = example();
+    status.partitions[0].start = storage::Offset{5};
+    const auto account = account_of(status);
+    CHECK(account.partitions[0].line.forwarded == 7);
+    CHECK(account.all.expired.empty());
+    CHECK(holds(account));
+}
+
+TEST_CASE("account: what expired before there was an upstream is not forwarded", "[status]") {
+    auto status = example();
+    status.partitions[0].start = storage::Offset{5};
+    status.gaps = {gap(0, 5, "retention_bytes")};
+    const auto line = account_of(status).partitions[0].line;
+    CHECK(line.forwarded == 2);
+    CHECK(line.expired.at("retention_bytes") == 5);
+}
+
+TEST_CASE("account: an offset that two entries name is counted once", "[status]") {
+    auto status = example();
+    status.partitions[0].start = storage::Offset{7};
+    status.gaps = {gap(3, 5, "rot"), gap(1, 7, "drop_oldest")};
+    const auto account = account_of(status);
+    CHECK(account.all.lost.at("rot") == 2);
+    CHECK(account.all.lost.at("drop_oldest") == 4);
+    CHECK(account.partitions[0].line.forwarded == 1);
+    CHECK(holds(account));
+}
+
+TEST_CASE("account: a loss that was entered and not done yet is none", "[status]") {
+    auto status = example();
+    status.partitions[0].start = storage::Offset{2};
+    status.gaps = {gap(0, 9, "drop_oldest")};
+    const auto account = account_of(status);
+    CHECK(account.all.lost.at("drop_oldest") == 2);
+    CHECK(account.partitions[0].line.pending == 3);
+    CHECK(holds(account));
+}
+
+TEST_CASE("status: what the disk is written a day, and how long it lasts", "[status]") {
+    auto status = example();
+    status.uptime_s = 86'400 / 2;
+    status.wear = {
+        .device = "mmcblk0",
+        .device_bytes = 1024 * 1024,
+        .journal_bytes = 300 * 1024,
+        .segment_bytes = 84 * 1024,
+        .endurance_bytes = 2 * 1024 * 1024 * std::uint64_t{3652}};
+    const auto text = status_text(status);
+    CHECK(
+        text.find(
+            "written      2.0 MiB a day to the whole device mmcblk0, the log 768.0 KiB a day\n"
+            "endurance    10.0 years at this rate, from new\n"
+        ) != std::string::npos
+    );
+    CHECK(nlohmann::json::parse(status_json(status))["wear"]["endurance_days"] == 3652);
+    status.wear.device.clear();
+    CHECK(status_text(status).find("written      the log 768.0 KiB a day\n") != std::string::npos);
+}
+
+TEST_CASE("status: what expired as configured is no hole", "[status]") {
+    auto status = example();
+    status.gaps = {gap(0, 5, "retention_age"), gap(5, 6, "drop_oldest")};
+    const auto text = status_text(status);
+    CHECK(text.find("expired      a.topic-0 offsets 0 to 4: retention_age\n") != std::string::npos);
+    CHECK(text.find("hole         a.topic-0 offsets 5 to 5: drop_oldest\n") != std::string::npos);
 }
 
 TEST_CASE("table: amounts for people", "[status]") {

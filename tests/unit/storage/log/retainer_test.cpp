@@ -56,7 +56,13 @@ public:
         report = {};
         auto opened = DiskLog::open_for_writing(
             config,
-            {.files = disk, .keeper = ledger, .listener = listener, .post = {}},
+            {.files = disk,
+             .keeper = ledger,
+             .listener = listener,
+             .post =
+                 [](const std::function<void()>& function) {
+                     function();
+                 }},
             report
         );
         REQUIRE(opened);
@@ -222,13 +228,15 @@ TEST_CASE("retainer: both slots rotten, and the offsets still go on", "[retentio
 TEST_CASE("retainer: at the limit with everything forwarded there is room again", "[retention]") {
     Fixture f;
     f.open();
-    while (f.log->stats().log_bytes.value() < 3700 * std::int64_t{kib}) {
+    while (f.log->intake() == IntakeState::open) {
         f.put(40);
         REQUIRE(f.log->retain_now());
     }
     CHECK(f.positions().start == Offset{0});
+    CHECK(f.log->intake() == IntakeState::disk_reserve);
     f.forward_all();
     REQUIRE(f.log->retain_now());
+    CHECK(f.log->intake() == IntakeState::open);
     CHECK(f.positions().start > Offset{0});
     CHECK(f.log->stats().log_bytes.value() <= 3700 * std::int64_t{kib});
     CHECK(f.ledger.entries.empty());
@@ -243,7 +251,7 @@ TEST_CASE("retainer: drop_oldest enters the loss before it removes", "[retention
     f.put(100);
     f.log->set_forwarded(f.partition, Offset{17});
     f.ledger.fails = true;
-    while (f.log->stats().log_bytes.value() < 3700 * std::int64_t{kib}) {
+    while (f.log->intake() == IntakeState::open) {
         f.put(40);
         (void)f.log->retain_now().has_error();
     }

@@ -1,6 +1,8 @@
 #include "storage/meta/schema.hpp"
 
 #include "storage/meta/errc.hpp"
+#include "storage/meta/gap_ledger.hpp"
+#include "storage/meta/rejected_store.hpp"
 #include "tests/support/matchers.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -63,4 +65,35 @@ TEST_CASE("schema: there is nothing to read where no gateway has run", "[meta]")
     REQUIRE_FALSE(read);
     CHECK(read.error() == MetaErrc::cannot_open);
     CHECK(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("schema: a database of version 1 is upgraded, and read as it is", "[meta]") {
+    const TempDir dir;
+    {
+        auto old = Connection::open(dir.path() / meta_file_name, Connection::Access::read_write);
+        REQUIRE(old);
+        REQUIRE(old->run(
+            "CREATE TABLE gap (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT "
+            "NULL, first INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL, noticed_ms "
+            "INTEGER NOT NULL, UNIQUE (topic, partition, first, end, reason)) STRICT;"
+            "INSERT INTO gap VALUES (1, 't', 0, 5, 9, 'rot', 1000);"
+            "PRAGMA application_id = 1297108290; PRAGMA user_version = 1;"
+        ));
+    }
+    {
+        auto read = open_meta_read_only(dir.path());
+        REQUIRE(read);
+        const auto gaps = GapLedger{*read}.list();
+        REQUIRE(gaps);
+        CHECK(gaps.value().at(0).records == 4);
+        CHECK(RejectedStore{*read}.load().value().empty());
+    }
+    auto upgraded = open_meta(dir.path());
+    REQUIRE(upgraded);
+    CHECK(upgraded->number("PRAGMA user_version").value() == meta_format_version);
+    const auto gaps = GapLedger{*upgraded}.list();
+    REQUIRE(gaps);
+    CHECK(gaps.value().at(0).records == 4);
+    CHECK(gaps.value().at(0).first_time == timestamp_none);
+    CHECK(RejectedStore{*upgraded}.load().value().empty());
 }

@@ -1,0 +1,63 @@
+#include "storage/meta/meta_keeper.hpp"
+
+#include "storage/meta/gap_ledger.hpp"
+
+#include <map>
+
+namespace milepost::storage {
+
+Result<void> MetaKeeper::record(const Gap& gap) {
+    MILEPOST_TRY(GapLedger{connection_}.append(gap));
+    (void)gaps().has_error();  // it is entered; what is shown follows with the next one
+    return {};
+}
+
+Result<std::vector<Gap>> MetaKeeper::gaps() {
+    auto listed = GapLedger{connection_}.list();
+    if (!listed) return listed;
+    const std::lock_guard guard{mutex_};
+    known_gaps_ = *listed;
+    return listed;
+}
+
+void MetaKeeper::on_checkpoint() {
+    auto now = rejected();
+    if (now == saved_) return;
+    if (RejectedStore{connection_}.save(now)) saved_ = std::move(now);
+}
+
+Result<void> MetaKeeper::load_rejected() {
+    auto loaded = RejectedStore{connection_}.load();
+    if (!loaded) return loaded.error();
+    saved_ = *loaded;
+    const std::lock_guard guard{mutex_};
+    earlier_ = std::move(*loaded);
+    return {};
+}
+
+void MetaKeeper::count_rejected_by(std::function<std::vector<RejectedCount>()> count) {
+    const std::lock_guard guard{mutex_};
+    count_ = std::move(count);
+}
+
+std::vector<RejectedCount> MetaKeeper::rejected() const {
+    const std::lock_guard guard{mutex_};
+    std::map<std::string, std::uint64_t> sums;
+    for (const RejectedCount& one : earlier_)
+        sums[one.reason] += one.count;
+    if (count_) {
+        for (const RejectedCount& one : count_())
+            sums[one.reason] += one.count;
+    }
+    std::vector<RejectedCount> counts;
+    for (const auto& [reason, count] : sums)
+        counts.push_back({.reason = reason, .count = count});
+    return counts;
+}
+
+std::vector<Gap> MetaKeeper::known_gaps() const {
+    const std::lock_guard guard{mutex_};
+    return known_gaps_;
+}
+
+}  // namespace milepost::storage
