@@ -111,6 +111,7 @@ std::string wear_text(const Status& status) {
         "the log {} a day",
         day_text(wear.journal_bytes + wear.segment_bytes, status.uptime_s)
     );
+    if (wear.device.empty() && wear.journal_bytes == 0) return {};
     if (wear.device.empty()) return fmt::format("written      {}\n", log);
     std::string text = fmt::format(
         "written      {} a day to the whole device {}, {}\n",
