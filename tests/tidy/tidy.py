@@ -48,7 +48,7 @@ DOORS = {
     r"mqtt/.*|MQTT.*": r"firmware-sim/paho_link\.cpp|gateway/bridge/paho_subscriber\.cpp|tests/.*",
     r"toml\+\+/.*": r"gateway/config[a-z_]*\.cpp",
     r"simdjson\.h": r"sensors/payload\.cpp",
-    r"fcntl\.h|sys/stat\.h|sys/file\.h": r"storage/fs/posix_.*\.cpp|tests/.*|gateway/(main|app|logging).*\.cpp|gateway/tool/owner\.cpp|firmware-sim/.*",
+    r"fcntl\.h|sys/stat\.h|sys/file\.h": r"storage/fs/posix_.*\.cpp|tests/.*|gateway/(main|app|disk_wear|logging).*\.cpp|gateway/tool/owner\.cpp|firmware-sim/.*",
     r"zstd\.h|lz4.*\.h|snappy.*\.h|zlib\.h": r"storage/format/compression.*\.cpp|tests/.*",
     r"openssl/.*": r"gateway/(machine_id|listener/.*)\.cpp",
     r"isa-l.*|crc\.h": r"storage/format/crc32c\.cpp",
