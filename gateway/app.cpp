@@ -12,7 +12,7 @@
 #include "gateway/machine_id.hpp"
 #include "gateway/recovery_lines.hpp"
 #include "gateway/service_notify.hpp"
-#include "gateway/upstream/rdkafka_producer.hpp"
+#include "gateway/upstream/client_settings.hpp"
 #include "gateway/version.hpp"
 #include "gateway/wiring.hpp"
 #include "storage/base/this_thread.hpp"
@@ -30,7 +30,6 @@
 #include <csignal>
 #include <map>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -294,24 +293,15 @@ std::optional<ExitStatus> App::Impl::start_forwarding() {
         logging::error("cannot open meta.db: {}", meta.error().message());
         return ExitStatus::disk;
     }
-    const auto producer = producer_settings(config_);
     if (const auto warning =
-            upstream::library_warning(producer.client.properties, upstream::library_version())) {
+            upstream::library_warning(config_.upstream->librdkafka, upstream::library_version())) {
         logging::warning("{}", *warning);
     }
-    forward::ForwardSettings settings;
-    settings.gateway_id = config_.gateway_id;
-    settings.create_topics = config_.upstream->create_topics;
-    settings.queue_messages = producer.queue_messages;
-    settings.queue_bytes = producer.queue_bytes;
-    settings.seed = std::random_device{}();
     auto forwarder = forward::Forwarder::start(
-        settings,
+        forward_settings(config_),
         *log_,
         std::move(*meta),
-        [producer](upstream::Waker& waker, std::string& problem) {
-            return upstream::make_rdkafka_producer(producer, waker, problem);
-        },
+        delivery(config_),
         [](int level, std::string_view text) {
             logging::limited(level_of(level), text, "upstream: {}", text);
         }
@@ -350,11 +340,7 @@ std::optional<ExitStatus> App::Impl::start_admin() {
     };
     if (forwarder_) {
         sources.upstream = [this] {
-            return upstream_status(
-                config_.upstream->bootstrap_servers,
-                forwarder_->status(),
-                forwarder_->stats()
-            );
+            return upstream_status(*config_.upstream, forwarder_->status(), forwarder_->stats());
         };
         sources.degraded = [this] {
             return forwarder_->status().degraded;

@@ -44,11 +44,17 @@ struct AdminConfig {
 
 enum class Delivery : std::uint8_t { at_least_once, exactly_once };
 
+enum class MissingPosition : std::uint8_t { local, earliest, fail };
+enum class PositionFirst : std::uint8_t { automatic, always, never };
+
 struct UpstreamConfig {
     std::string bootstrap_servers;  // comma-separated host:port
     Delivery delivery = Delivery::at_least_once;
     std::string compression = "lz4";
     bool create_topics = false;
+    std::size_t producers = 1;  // exactly_once: transactional ones
+    MissingPosition on_missing_position = MissingPosition::local;
+    PositionFirst position_first = PositionFirst::automatic;
     std::vector<std::pair<std::string, std::string>> librdkafka;  // passed through
 };
 

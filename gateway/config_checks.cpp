@@ -156,13 +156,6 @@ void check_upstream(const Config& config, const PropertyCheck& check_property, F
             );
         }
     }
-    if (upstream.delivery == Delivery::exactly_once) {
-        findings.push_back(
-            {"upstream.delivery",
-             "upstream.delivery: \"exactly_once\" is not served yet by this version; "
-             "\"at_least_once\" is"}
-        );
-    }
     if (!check_property) return;
     for (const auto& [name, value] : upstream.librdkafka) {
         if (auto reason = check_property(name, value)) {

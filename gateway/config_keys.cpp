@@ -316,7 +316,8 @@ constexpr std::array keys{
         "\"at_least_once\"",
         {},
         "at_least_once|exactly_once",
-        "exactly_once is not served yet and refused.",
+        "exactly_once: in Kafka transactions that carry the forward position with the records;\n"
+        "readers must use isolation.level=read_committed. at_least_once: a crash may double some.",
         [](Config& config, const KeyValue& value) {
             config.upstream->delivery = text(value) == "exactly_once" ? Delivery::exactly_once
                                                                       : Delivery::at_least_once;
@@ -340,6 +341,48 @@ constexpr std::array keys{
         "Makes topics upstream that are not there.",
         [](Config& config, const KeyValue& value) {
             config.upstream->create_topics = std::get<bool>(value);
+        }},
+    Key{"upstream",
+        "producers",
+        KeyType::integer,
+        "1",
+        {1, 2},
+        "",
+        "exactly_once: transactional producers that share out the partitions; 2 drain a backlog\n"
+        "faster on fast links. May change between runs.",
+        [](Config& config, const KeyValue& value) {
+            config.upstream->producers = number<std::size_t>(value);
+        }},
+    Key{"upstream",
+        "on_missing_position",
+        KeyType::text,
+        "\"local\"",
+        {},
+        "local|earliest|fail",
+        "exactly_once: where to go on when Kafka has forgotten the position (offsets.retention of\n"
+        "the brokers, 7 days by default): at the copy in meta.db, at the log's start, or not at "
+        "all.",
+        [](Config& config, const KeyValue& value) {
+            const auto policy = text(value);
+            config.upstream->on_missing_position = policy == "fail" ? MissingPosition::fail
+                                                   : policy == "earliest"
+                                                       ? MissingPosition::earliest
+                                                       : MissingPosition::local;
+        }},
+    Key{"upstream",
+        "position_first",
+        KeyType::text,
+        "\"auto\"",
+        {},
+        "auto|always|never",
+        "exactly_once: whether a transaction sends its position before its records. auto: on "
+        "round\n"
+        "trips under 5 ms, where it is faster.",
+        [](Config& config, const KeyValue& value) {
+            const auto when = text(value);
+            config.upstream->position_first = when == "always"  ? PositionFirst::always
+                                              : when == "never" ? PositionFirst::never
+                                                                : PositionFirst::automatic;
         }},
     Key{"upstream",
         "librdkafka",

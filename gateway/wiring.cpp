@@ -1,9 +1,14 @@
 #include "gateway/wiring.hpp"
 
 #include "gateway/upstream/errc.hpp"
+#include "gateway/upstream/rdkafka_producer.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <random>
+#include <utility>
 
 #include <sys/sysinfo.h>
 
@@ -18,6 +23,16 @@ bool is_small_machine() {
 
     if (::sysinfo(&info) != 0) return false;
     return std::uint64_t{info.totalram} * info.mem_unit < small_memory_bytes;
+}
+
+upstream::ProducerSettings producer_settings(const Config& config) {
+    upstream::ProducerSettings settings;
+    settings.client.bootstrap_servers = config.upstream->bootstrap_servers;
+    settings.client.client_id = "milepost-" + config.gateway_id;
+    settings.client.properties = config.upstream->librdkafka;
+    settings.compression = config.upstream->compression;
+    if (is_small_machine()) settings.queue_bytes = upstream::queue_bytes_small_memory;
+    return settings;
 }
 
 }  // namespace
@@ -38,14 +53,55 @@ listener::Options listener_options(const MqttConfig& mqtt, const storage::LogCon
     return options;
 }
 
-upstream::ProducerSettings producer_settings(const Config& config) {
-    upstream::ProducerSettings settings;
-    settings.client.bootstrap_servers = config.upstream->bootstrap_servers;
-    settings.client.client_id = "milepost-" + config.gateway_id;
-    settings.client.properties = config.upstream->librdkafka;
-    settings.compression = config.upstream->compression;
-    if (is_small_machine()) settings.queue_bytes = upstream::queue_bytes_small_memory;
+forward::ForwardSettings forward_settings(const Config& config) {
+    std::random_device random;
+    const auto producer = producer_settings(config);
+    forward::ForwardSettings settings;
+    settings.gateway_id = config.gateway_id;
+    settings.create_topics = config.upstream->create_topics;
+    settings.queue_messages = producer.queue_messages;
+    settings.queue_bytes = producer.queue_bytes;
+    settings.seed = random();
+    settings.instance_id = fmt::format("{:08x}{:08x}", random(), random());
+    switch (config.upstream->on_missing_position) {
+        case MissingPosition::local:
+            settings.on_missing_position = forward::MissingPosition::local;
+            break;
+        case MissingPosition::earliest:
+            settings.on_missing_position = forward::MissingPosition::earliest;
+            break;
+        case MissingPosition::fail:
+            settings.on_missing_position = forward::MissingPosition::fail;
+            break;
+    }
+    switch (config.upstream->position_first) {
+        case PositionFirst::automatic:
+            settings.position_first = forward::PositionFirst::automatic;
+            break;
+        case PositionFirst::always: settings.position_first = forward::PositionFirst::always; break;
+        case PositionFirst::never: settings.position_first = forward::PositionFirst::never; break;
+    }
     return settings;
+}
+
+forward::Forwarder::Delivery delivery(const Config& config) {
+    auto settings = producer_settings(config);
+    if (config.upstream->delivery == Delivery::at_least_once) {
+        return [settings](upstream::Waker& waker, std::string& problem) {
+            return upstream::make_rdkafka_producer(settings, waker, problem);
+        };
+    }
+    settings.group_id = "milepost-" + config.gateway_id;
+    settings.queue_messages /= config.upstream->producers;
+    settings.queue_bytes /= config.upstream->producers;
+    return forward::Forwarder::ExactlyOnce{
+        .producers = config.upstream->producers,
+        .make = [settings](std::size_t number, upstream::Waker& waker, std::string& problem) {
+            auto numbered = settings;
+            numbered.transactional_id = settings.group_id;
+            if (number > 0) numbered.transactional_id += "-" + std::to_string(number + 1);
+            return upstream::make_rdkafka_transactional(numbered, waker, problem);
+        }};
 }
 
 admin::MqttStatus mqtt_status(
@@ -85,12 +141,13 @@ admin::MqttStatus mqtt_status(
 }
 
 admin::UpstreamStatus upstream_status(
-    const std::string& bootstrap_servers,
+    const UpstreamConfig& config,
     const forward::ForwardStatus& status,
     const forward::ForwardStats& stats
 ) {
     admin::UpstreamStatus shown;
-    shown.bootstrap_servers = bootstrap_servers;
+    shown.bootstrap_servers = config.bootstrap_servers;
+    shown.delivery = config.delivery == Delivery::exactly_once ? "exactly_once" : "at_least_once";
     shown.brokers_up = status.brokers_connected;
     shown.state = status.brokers_connected == 0 ? "down" : "up";
     if (status.brokers_connected > 0 && !status.degraded.empty()) shown.state = "degraded";
@@ -101,6 +158,8 @@ admin::UpstreamStatus upstream_status(
         {"confirmed", stats.records.value()},
         {"confirmed_bytes", stats.bytes.value()},
         {"producers", stats.producers.value()},
+        {"transactions", stats.transactions.value()},
+        {"aborted_transactions", stats.aborted_transactions.value()},
     };
     for (std::size_t fault = 1; fault < stats.faults.size(); ++fault) {
         shown.events.push_back(

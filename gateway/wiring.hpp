@@ -3,10 +3,12 @@
 #include "gateway/admin/sources.hpp"
 #include "gateway/config.hpp"
 #include "gateway/forward/forward_status.hpp"
+#include "gateway/forward/forwarder.hpp"
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
 #include "gateway/service_notify.hpp"
 #include "gateway/upstream/client_settings.hpp"
+#include "storage/log/keeper.hpp"
 #include "storage/log/log.hpp"
 #include "storage/log/log_config.hpp"
 
@@ -19,14 +21,16 @@ namespace milepost {
     const MqttConfig& mqtt,
     const storage::LogConfig& log
 );
-[[nodiscard]] upstream::ProducerSettings producer_settings(const Config& config);
+// `config` has an [upstream] and a gateway_id. Draws a seed and an instance id.
+[[nodiscard]] forward::ForwardSettings forward_settings(const Config& config);
+[[nodiscard]] forward::Forwarder::Delivery delivery(const Config& config);
 
 [[nodiscard]] admin::MqttStatus mqtt_status(
     const ingest::IntakeStats& intake,
     const listener::ListenerStats& listener
 );
 [[nodiscard]] admin::UpstreamStatus upstream_status(
-    const std::string& bootstrap_servers,
+    const UpstreamConfig& config,
     const forward::ForwardStatus& status,
     const forward::ForwardStats& stats
 );

@@ -44,13 +44,16 @@ Offset offset_of(std::uint64_t tag, Offset confirmed) {
     return confirmed + static_cast<std::int64_t>(ahead);
 }
 
+Offset Feeder::end_of(const ForwardPartition& partition, std::size_t index) const {
+    const storage::PartitionId id{static_cast<std::uint32_t>(index)};
+    return std::min(log_.positions(id).durable, partition.limit);
+}
+
 bool Feeder::has_more(ForwardTable& table) {
-    if (chunk_.record() != nullptr) return true;
     const auto& partitions = table.partitions();
     for (std::size_t i = 0; i < partitions.size(); ++i) {
-        if (table.topic_of(partitions[i]).state != TopicState::forwarding) continue;
-        const storage::PartitionId id{static_cast<std::uint32_t>(i)};
-        if (partitions[i].window.next() < log_.positions(id).durable) return true;
+        if (!table.may_send(partitions[i])) continue;
+        if (partitions[i].window.next() < end_of(partitions[i], i)) return true;
     }
     return false;
 }
@@ -61,9 +64,8 @@ Feeder::Share Feeder::share(ForwardTable& table) {
     std::size_t active = 0;
     const auto& partitions = table.partitions();
     for (std::size_t i = 0; i < partitions.size(); ++i) {
-        if (table.topic_of(partitions[i]).state != TopicState::forwarding) continue;
-        const storage::PartitionId id{static_cast<std::uint32_t>(i)};
-        const bool backlog = partitions[i].window.next() < log_.positions(id).durable;
+        if (!table.may_send(partitions[i])) continue;
+        const bool backlog = partitions[i].window.next() < end_of(partitions[i], i);
         if (backlog || partitions[i].window.in_flight() > 0) ++active;
     }
     active = std::max<std::size_t>(active, 1);
@@ -82,19 +84,22 @@ Result<void> Feeder::next_chunk(ForwardTable& table, const Share& share) {
         const std::size_t at = turn_++;
         auto& partition = partitions[at];
         auto& window = partition.window;
-        if (table.topic_of(partition).state != TopicState::forwarding) continue;
+        if (!table.may_send(partition)) continue;
         if (window.in_flight() >= share.messages || partition.bytes_in_flight >= share.bytes) {
             continue;
         }
         const storage::PartitionId id{static_cast<std::uint32_t>(at)};
         const auto positions = log_.positions(id);
         // Readings were given up to make room (drop_oldest): the gap ledger has them.
-        if (window.next() < positions.start) window.skip_to(positions.start);
-        if (window.next() >= positions.durable) continue;
+        const Offset end = std::min(positions.durable, partition.limit);
+        if (window.next() < positions.start) window.skip_to(std::min(positions.start, end));
+        if (window.next() >= end) continue;
         const auto bytes = std::clamp(share.bytes / 4, chunk_bytes_min, chunk_bytes_max);
         MILEPOST_TRY(chunk_.read(log_, id, window.next(), bytes));
-        if (chunk_.record() != nullptr) return {};
-        window.skip_to(std::max(chunk_.end(), window.next()));  // nothing but a hole
+        if (chunk_.record() != nullptr && chunk_.record()->offset < end) return {};
+        // Nothing but a hole.
+        window.skip_to(std::max(std::min(chunk_.end(), end), window.next()));
+        chunk_.drop();
     }
     return {};
 }
@@ -162,6 +167,11 @@ void Feeder::send_chunk(
         chunk_.drop();
     };
     while (chunk_.record() != nullptr) {
+        if (chunk_.record()->offset >= partition.limit) {
+            partition.window.skip_to(partition.limit);
+            chunk_.drop();
+            return;
+        }
         if (const auto error = send_record(table, producer, wall)) {
             if (upstream::fault_of(error) == upstream::Fault::queue_full) {
                 outcome.queue_full = true;
@@ -176,7 +186,9 @@ void Feeder::send_chunk(
             return;
         }
     }
-    partition.window.skip_to(std::max(chunk_.end(), partition.window.next()));
+    partition.window.skip_to(
+        std::max(std::min(chunk_.end(), partition.limit), partition.window.next())
+    );
 }
 
 Feeder::Outcome Feeder::feed(ForwardTable& table, upstream::Producer& producer, Timestamp wall) {

@@ -68,6 +68,8 @@ private:
         std::size_t bytes;
     };
 
+    // Where sending ends for now.
+    [[nodiscard]] Offset end_of(const ForwardPartition& partition, std::size_t index) const;
     [[nodiscard]] Share share(ForwardTable& table);
     Result<void> next_chunk(ForwardTable& table, const Share& share);
     ErrorCode send_record(ForwardTable& table, upstream::Producer& producer, Timestamp wall);

@@ -18,7 +18,9 @@ struct ForwardStats {
     Counter records;  // confirmed by the upstream
     Counter bytes;    // keys and values of those
     std::array<Counter, upstream::fault_count> faults;
-    Counter producers;  // made since the start: the first, and one after each fatal error
+    Counter producers;     // made since the start: the first, and one after each fatal error
+    Counter transactions;  // committed
+    Counter aborted_transactions;
     Gauge in_flight_records;
     Gauge in_flight_bytes;
     Gauge brokers_connected;

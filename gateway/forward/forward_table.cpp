@@ -25,9 +25,10 @@ std::string_view topic_state_name(TopicState state) {
     return "unknown";
 }
 
-ForwardTable::ForwardTable(std::string id_prefix, std::uint64_t seed)
+ForwardTable::ForwardTable(std::string id_prefix, std::uint64_t seed, Rules rules)
     : id_prefix_(std::move(id_prefix))
-    , seed_(seed) {}
+    , seed_(seed)
+    , rules_(rules) {}
 
 void ForwardTable::load(std::span<const storage::ForwardPosition> positions) {
     for (const auto& position : positions) {
@@ -54,11 +55,13 @@ void ForwardTable::refresh(storage::Log& log) {
         const auto& name = log.name(id);
         const auto positions = log.positions(id);
         Offset begin = positions.forwarded;
-        if (const auto stored = stored_.find(name); stored != stored_.end()) {
+        const auto stored = stored_.find(name);
+        if (stored != stored_.end()) {
             // Behind durable cannot be, short of a folder restored from an old copy.
             begin = std::clamp(stored->second, begin, positions.durable);
         }
-        log.set_forwarded(id, begin);
+        const bool ours = i % rules_.place.count == rules_.place.index;
+        if (ours) log.set_forwarded(id, begin);
         std::string record_id = id_prefix_ + name.topic + "-" + std::to_string(name.partition) +
                                 "/";
         const std::size_t prefix = record_id.size();
@@ -67,9 +70,13 @@ void ForwardTable::refresh(storage::Log& log) {
         partitions_.push_back(ForwardPartition{
             .name = name,
             .topic = topic,
+            .ours = ours,
+            .is_stored = stored != stored_.end(),
             .window = ForwardWindow{begin},
+            .forwarded = begin,
             .published = begin,
             .saved = begin,
+            .is_ready = !rules_.is_position_upstream,
             .record_id = std::move(record_id),
             .record_id_prefix = prefix,
         });
@@ -83,44 +90,61 @@ void ForwardTable::rewind(std::size_t topic) {
     }
 }
 
-void ForwardTable::forget_in_flight() {
+void ForwardTable::take_confirmed() {
     for (auto& partition : partitions_) {
-        partition.window = ForwardWindow{partition.window.confirmed()};
+        partition.forwarded = partition.window.confirmed();
+    }
+}
+
+void ForwardTable::forget_sent() {
+    for (auto& partition : partitions_) {
+        partition.window = ForwardWindow{partition.forwarded};
         partition.bytes_in_flight = 0;
     }
     for (auto& topic : topics_) {
         topic.in_flight = 0;
+    }
+}
+
+void ForwardTable::forget_producer() {
+    forget_sent();
+    for (auto& topic : topics_) {
         topic.id.reset();
     }
+}
+
+std::uint64_t ForwardTable::in_flight() const {
+    std::uint64_t records = 0;
+    for (const auto& topic : topics_) {
+        records += topic.in_flight;
+    }
+    return records;
 }
 
 void ForwardTable::publish(storage::Log& log) {
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
         auto& partition = partitions_[i];
-        const Offset confirmed = partition.window.confirmed();
-        if (confirmed == partition.published) continue;
-        log.set_forwarded(storage::PartitionId{static_cast<std::uint32_t>(i)}, confirmed);
-        partition.published = confirmed;
+        if (!partition.ours || partition.forwarded == partition.published) continue;
+        log.set_forwarded(storage::PartitionId{static_cast<std::uint32_t>(i)}, partition.forwarded);
+        partition.published = partition.forwarded;
     }
 }
 
 std::vector<storage::ForwardPosition> ForwardTable::unsaved() const {
     std::vector<storage::ForwardPosition> positions;
     for (const auto& partition : partitions_) {
-        const Offset confirmed = partition.window.confirmed();
-        if (confirmed == partition.saved) continue;
-        positions.push_back({.partition = partition.name, .forwarded = confirmed});
+        if (!partition.ours || partition.forwarded == partition.saved) continue;
+        positions.push_back({.partition = partition.name, .forwarded = partition.forwarded});
     }
     return positions;
 }
 
 void ForwardTable::mark_saved(std::span<const storage::ForwardPosition> positions) {
-    auto next = positions.begin();
-    for (auto& partition : partitions_) {
-        if (next == positions.end()) return;
-        if (next->partition != partition.name) continue;
-        partition.saved = next->forwarded;
-        ++next;
+    for (const auto& position : positions) {
+        const auto found = std::find_if(partitions_.begin(), partitions_.end(), [&](const auto& p) {
+            return p.ours && p.name == position.partition;
+        });
+        if (found != partitions_.end()) found->saved = position.forwarded;
     }
 }
 

@@ -10,25 +10,43 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace milepost::forward {
 
+inline constexpr std::int64_t offset_any = std::numeric_limits<std::int64_t>::max();
+
 // One partition of the log on its way upstream.
 struct ForwardPartition {
     storage::TopicPartition name;
-    std::size_t topic = 0;  // its place in ForwardTable::topics()
+    std::size_t topic = 0;   // its place in ForwardTable::topics()
+    bool ours = true;        // not another producer's
+    bool is_stored = false;  // the position store had a position of it
     ForwardWindow window;
     std::uint64_t bytes_in_flight = 0;
-    Offset published;       // what the log was told
-    Offset saved;           // what the position store has
+    Offset forwarded;          // the upstream has everything below for good
+    Offset published;          // what the log was told
+    Offset saved;              // what the position store has
+    Offset limit{offset_any};  // nothing is sent at or behind it
+    // exactly_once:
+    bool is_ready = true;            // it is known where to go on
+    bool is_committed_here = false;  // by this process
+    std::optional<Instant> committed_at{};
     std::string record_id;  // `mp.id`: a prefix, then the offset of the record at hand
     std::size_t record_id_prefix = 0;
+};
+
+// Which partitions one of several producers takes care of: every `count`th, by PartitionId.
+struct LanePlace {
+    std::size_t index = 0;
+    std::size_t count = 1;
 };
 
 // One topic: its partitions go, stop and are tried again together.
@@ -49,8 +67,16 @@ struct ForwardTopic {
 // All topics and partitions of the log, and how far each is. Used by one thread.
 class ForwardTable {
 public:
+    struct Rules {
+        LanePlace place{};
+        bool is_position_upstream = false;  // partitions are ready when Kafka was asked
+    };
+
     // `id_prefix`: `<gateway id>/<log id>/`.
-    ForwardTable(std::string id_prefix, std::uint64_t seed);
+    ForwardTable(std::string id_prefix, std::uint64_t seed, Rules rules);
+
+    ForwardTable(std::string id_prefix, std::uint64_t seed)
+        : ForwardTable(std::move(id_prefix), seed, Rules{}) {}
 
     // Where to begin, for partitions that the log has or will have. Before the first refresh.
     void load(std::span<const storage::ForwardPosition> positions);
@@ -65,6 +91,8 @@ public:
     // By PartitionId.
     [[nodiscard]] std::vector<ForwardPartition>& partitions() { return partitions_; }
 
+    [[nodiscard]] const std::vector<ForwardPartition>& partitions() const { return partitions_; }
+
     [[nodiscard]] ForwardPartition& operator[](storage::PartitionId id) {
         return partitions_[id.value()];
     }
@@ -73,10 +101,24 @@ public:
         return topics_[partition.topic];
     }
 
+    [[nodiscard]] std::uint64_t seed() const { return seed_; }
+
+    [[nodiscard]] std::uint64_t in_flight() const;
+
+    // May records of the partition be sent now?
+    [[nodiscard]] bool may_send(const ForwardPartition& partition) const {
+        return partition.ours && partition.is_ready &&
+               topics_[partition.topic].state == TopicState::forwarding;
+    }
+
+    // What was confirmed without a gap is forwarded.
+    void take_confirmed();
     // Nothing of the topic is in flight any more: back to what was confirmed.
     void rewind(std::size_t topic);
+    // Nothing that was sent counts: back to what was forwarded.
+    void forget_sent();
     // The producer is gone, and with it everything that was in flight.
-    void forget_in_flight();
+    void forget_producer();
 
     // Tells the log how far each partition is.
     void publish(storage::Log& log);
@@ -89,6 +131,7 @@ private:
 
     std::string id_prefix_;
     std::uint64_t seed_;
+    Rules rules_;
     std::map<storage::TopicPartition, Offset> stored_;
     std::vector<ForwardTopic> topics_;
     std::vector<ForwardPartition> partitions_;

@@ -1,5 +1,8 @@
 #include "gateway/forward/forwarder.hpp"
 
+#include "gateway/forward/exactly_once_engine.hpp"
+#include "gateway/forward/forward_engine.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <stop_token>
@@ -18,26 +21,20 @@ constexpr milliseconds gather{5};
 constexpr seconds save_interval{1};
 constexpr milliseconds show_interval{200};
 
-constexpr int level_error = 3;
-
 }  // namespace
 
 Result<std::unique_ptr<Forwarder>> Forwarder::start(
-    ForwardSettings settings,
+    const ForwardSettings& settings,
     storage::Log& log,
     storage::Connection meta,
-    MakeProducer make_producer,
+    Delivery delivery,
     LogLine log_line
 ) {
-    std::unique_ptr<Forwarder> forwarder{new Forwarder{
-        std::move(settings),
-        log,
-        std::move(meta),
-        std::move(make_producer),
-        std::move(log_line)}};
+    std::unique_ptr<Forwarder> forwarder{
+        new Forwarder{settings, log, std::move(meta), std::move(delivery), std::move(log_line)}};
     const auto stored = storage::PositionStore{forwarder->meta_}.load(log.log_id());
     if (!stored) return stored.error();
-    forwarder->engine_.load(stored.value());
+    forwarder->engine_->load(stored.value());
     log.set_durable_notice([raw = forwarder.get()] { raw->on_durable(); });
     forwarder->thread_ = std::jthread{[raw = forwarder.get()](const std::stop_token& stopping) {
         raw->run(stopping);
@@ -46,24 +43,39 @@ Result<std::unique_ptr<Forwarder>> Forwarder::start(
 }
 
 Forwarder::Forwarder(
-    ForwardSettings settings,
+    const ForwardSettings& settings,
     storage::Log& log,
     storage::Connection meta,
-    MakeProducer make_producer,
+    Delivery delivery,
     LogLine log_line
 )
     : log_(log)
     , meta_(std::move(meta))
     , log_line_(std::move(log_line))
-    , engine_(
-          std::move(settings),
-          log,
-          stats_,
-          [this, make = std::move(make_producer)](std::string& problem) {
-              return make(waker_, problem);
-          },
-          log_line_
-      ) {}
+    , engine_(make_engine(settings, std::move(delivery))) {}
+
+std::unique_ptr<Engine> Forwarder::make_engine(const ForwardSettings& settings, Delivery delivery) {
+    if (auto* make = std::get_if<MakeProducer>(&delivery)) {
+        return std::make_unique<ForwardEngine>(
+            settings,
+            log_,
+            stats_,
+            [this, make = std::move(*make)](std::string& problem) { return make(waker_, problem); },
+            log_line_
+        );
+    }
+    auto& exactly_once = std::get<ExactlyOnce>(delivery);
+    return std::make_unique<ExactlyOnceEngine>(
+        settings,
+        exactly_once.producers,
+        log_,
+        stats_,
+        [this, make = std::move(exactly_once.make)](std::size_t number, std::string& problem) {
+            return make(number, waker_, problem);
+        },
+        log_line_
+    );
+}
 
 Forwarder::~Forwarder() {
     stop(Duration::zero());
@@ -90,7 +102,7 @@ ForwardStatus Forwarder::status() const {
 void Forwarder::run(const std::stop_token& stopping) {
     while (!stopping.stop_requested()) {
         const Instant now = monotonic_now();
-        const auto turn = engine_.turn(now, wall_now());
+        const auto turn = engine_->turn(now, wall_now());
         save_positions(monotonic_now(), false);
         show_status(now, turn.sent > 0 ? gather : turn.wait);
         sleep(turn);
@@ -98,7 +110,7 @@ void Forwarder::run(const std::stop_token& stopping) {
     flush();
 }
 
-void Forwarder::sleep(const ForwardEngine::Turn& turn) {
+void Forwarder::sleep(const Engine::Turn& turn) {
     if (turn.wait == Duration::zero()) return;
     if (turn.sent > 0) {
         waker_.wait(std::min<Duration>(turn.wait.value_or(gather), gather));
@@ -109,9 +121,13 @@ void Forwarder::sleep(const ForwardEngine::Turn& turn) {
         const Duration left = *save_at_ - monotonic_now();
         wait = wait ? std::min(*wait, left) : left;
     }
+    if (turn.gathering) {
+        waker_.wait(wait);
+        return;
+    }
     // Armed first, looked at second: what becomes durable in between wakes.
     asleep_.exchange(true);
-    if (!turn.caught_up || !engine_.has_more()) waker_.wait(wait);
+    if (!turn.caught_up || !engine_->has_more()) waker_.wait(wait);
     asleep_.exchange(false);
 }
 
@@ -125,25 +141,25 @@ void Forwarder::flush() {
     while (true) {
         Instant now = monotonic_now();
         if (reading && now >= stop_reading_at) {
-            engine_.stop_reading();
+            engine_->stop_reading();
             reading = false;
         }
-        const auto turn = engine_.turn(now, wall_now());
+        const auto turn = engine_->turn(now, wall_now());
         now = monotonic_now();
         save_positions(now, false);
         const bool sent_all = !reading || turn.caught_up;
-        if (now >= end || (sent_all && engine_.in_flight() == 0)) break;
+        if (now >= end || (sent_all && engine_->in_flight() == 0)) break;
         const Duration until = (reading ? stop_reading_at : end) - now;
         waker_.wait(std::clamp(turn.wait.value_or(until), Duration::zero(), until));
     }
     save_positions(monotonic_now(), true);
-    engine_.close();
+    engine_->close();
     show_status(monotonic_now(), std::nullopt);
 }
 
 void Forwarder::save_positions(Instant now, bool at_once) {
     if (!at_once && save_at_ && now < *save_at_) return;
-    const auto positions = engine_.unsaved();
+    const auto positions = engine_->unsaved();
     if (positions.empty()) {
         save_at_.reset();
         return;
@@ -155,7 +171,7 @@ void Forwarder::save_positions(Instant now, bool at_once) {
     const auto saved = storage::PositionStore{meta_}.save(log_.log_id(), positions);
     saved_at_ = now;
     if (saved) {
-        engine_.mark_saved(positions);
+        engine_->mark_saved(positions);
         save_problem_.clear();
         save_at_.reset();
         return;
@@ -171,7 +187,7 @@ void Forwarder::save_positions(Instant now, bool at_once) {
 void Forwarder::show_status(Instant now, std::optional<Duration> wait) {
     if (now - shown_at_ < show_interval && wait && *wait < show_interval) return;
     shown_at_ = now;
-    auto status = engine_.status(now, wall_now());
+    auto status = engine_->status(now, wall_now());
     if (!save_problem_.empty()) {
         status.degraded.push_back("positions cannot be saved: " + save_problem_);
     }

@@ -1,8 +1,9 @@
 #pragma once
 
-#include "gateway/forward/forward_engine.hpp"
+#include "gateway/forward/engine.hpp"
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/upstream/producer.hpp"
+#include "gateway/upstream/transactions.hpp"
 #include "gateway/upstream/waker.hpp"
 #include "storage/base/result.hpp"
 #include "storage/base/time.hpp"
@@ -11,12 +12,14 @@
 #include "storage/meta/position_store.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <variant>
 
 namespace milepost::forward {
 
@@ -28,14 +31,25 @@ public:
     // Makes a producer whose events end the waker's wait.
     using MakeProducer = std::function<
         Result<std::unique_ptr<upstream::Producer>>(upstream::Waker& waker, std::string& problem)>;
+    using MakeTransactional = std::function<Result<
+        upstream::TransactionalClient>(std::size_t number, upstream::Waker&, std::string& problem)>;
+
+    // Exactly once, over so many transactional producers.
+    struct ExactlyOnce {
+        std::size_t producers = 1;  // to lanes_max
+        MakeTransactional make;
+    };
+
+    // Which of the two it is decides how the log is delivered: at least once, or exactly once.
+    using Delivery = std::variant<MakeProducer, ExactlyOnce>;
 
     // `meta`: a connection of its own (open_meta). `log_line` is called on the forwarder's thread.
     // Reads the stored positions before it returns; an error means that they cannot be read.
     static Result<std::unique_ptr<Forwarder>> start(
-        ForwardSettings settings,
+        const ForwardSettings& settings,
         storage::Log& log,
         storage::Connection meta,
-        MakeProducer make_producer,
+        Delivery delivery,
         LogLine log_line
     );
 
@@ -58,25 +72,29 @@ public:
 
 private:
     Forwarder(
-        ForwardSettings settings,
+        const ForwardSettings& settings,
         storage::Log& log,
         storage::Connection meta,
-        MakeProducer make_producer,
+        Delivery delivery,
         LogLine log_line
     );
 
+    [[nodiscard]] std::unique_ptr<Engine> make_engine(
+        const ForwardSettings& settings,
+        Delivery delivery
+    );
     void run(const std::stop_token& stopping);
     void flush();
     void save_positions(Instant now, bool at_once);
     void show_status(Instant now, std::optional<Duration> wait);
-    void sleep(const ForwardEngine::Turn& turn);
+    void sleep(const Engine::Turn& turn);
 
     storage::Log& log_;
     storage::Connection meta_;
     LogLine log_line_;
     ForwardStats stats_;
     upstream::Waker waker_;
-    ForwardEngine engine_;
+    std::unique_ptr<Engine> engine_;
 
     std::atomic<bool> asleep_{false};  // a durable notice must wake the thread
     std::optional<Instant> save_at_;   // positions wait to be saved then

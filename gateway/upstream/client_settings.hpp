@@ -29,12 +29,18 @@ inline constexpr std::size_t queue_bytes_small_memory = 16 * mib;  // under 1 Gi
 // broker's default of 1,048,588.
 inline constexpr std::size_t request_bytes_max = 1'048'576;
 
+// From a transaction's first step to its end; Kafka's brokers accept up to 15 minutes. A gateway
+// that dies for good holds up readers with read_committed for as long.
+inline constexpr std::chrono::milliseconds transaction_timeout{60'000};
+
 struct ProducerSettings {
     ClientSettings client;
+    std::string transactional_id{};  // empty: idempotent, without transactions
+    std::string group_id{};          // keeps the positions that transactions carry
     std::string compression = "lz4";
     std::size_t queue_messages = queue_messages_default;
     std::size_t queue_bytes = queue_bytes_default;
-    std::chrono::milliseconds linger{5};
+    std::chrono::milliseconds linger{5};  // without transactions
 };
 
 // Why a property of [upstream.librdkafka] is not accepted: it would break a promise, has a key of

@@ -1,6 +1,7 @@
 #include "gateway/upstream/rdkafka_producer.hpp"
 
 #include "gateway/upstream/line_limit.hpp"
+#include "gateway/upstream/rdkafka_client.hpp"
 #include "gateway/upstream/rdkafka_handles.hpp"
 #include "storage/base/check.hpp"
 
@@ -89,7 +90,7 @@ bool is_said_elsewhere(std::string_view facility, std::string_view text) {
 
 class RdKafkaProducer final : public Producer {
 public:
-    RdKafkaProducer(ClientHandle client, Waker& waker)
+    RdKafkaProducer(SharedClient client, Waker& waker)
         : client_(std::move(client))
         , queue_(rd_kafka_queue_get_main(client_.get())) {
         rd_kafka_set_log_queue(client_.get(), nullptr);
@@ -130,7 +131,7 @@ private:
     void serve_error(rd_kafka_event_t* event, ProducerListener& listener);
     void serve_log(rd_kafka_event_t* event, ProducerListener& listener);
 
-    ClientHandle client_;  // destroyed last
+    SharedClient client_;  // let go last
     QueueHandle queue_;
     std::vector<TopicHandle> topics_;
     std::array<const rd_kafka_message_t*, reports_per_call> messages_{};
@@ -320,42 +321,6 @@ std::optional<std::string> RdKafkaProducer::fatal_reason() const {
     return std::string{rd_kafka_err2name(error)} + ": " + text.data();
 }
 
-// In this order: what a user may choose, then what the promises need.
-Properties all_properties(const ProducerSettings& settings) {
-    Properties all = {
-        {"client.id", settings.client.client_id},
-        {"linger.ms", std::to_string(settings.linger.count())},
-        {"batch.num.messages", "10000"},
-        {"batch.size", "1000000"},
-        {"retry.backoff.ms", "100"},
-        {"reconnect.backoff.ms", "100"},
-        {"reconnect.backoff.max.ms", "500"},
-        {"socket.keepalive.enable", "true"},
-        {"socket.nagle.disable", "true"},
-        {"connections.max.idle.ms", "0"},
-        {"log.connection.close", "false"},
-        {"log_level", "5"},
-        {"statistics.interval.ms", "5000"},
-        {"queue.buffering.max.messages", std::to_string(settings.queue_messages)},
-        {"queue.buffering.max.kbytes", std::to_string(settings.queue_bytes / kib)},
-        {"message.max.bytes", std::to_string(request_bytes_max)},
-    };
-    all.insert(all.end(), settings.client.properties.begin(), settings.client.properties.end());
-    const Properties fixed = {
-        {"bootstrap.servers", settings.client.bootstrap_servers},
-        {"compression.codec", settings.compression},
-        {"enable.idempotence", "true"},
-        {"enable.gapless.guarantee", "true"},
-        {"acks", "all"},
-        {"message.timeout.ms", "0"},
-        {"delivery.report.only.error", "false"},
-        {"allow.auto.create.topics", "false"},
-        {"log.queue", "true"},
-    };
-    all.insert(all.end(), fixed.begin(), fixed.end());
-    return all;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Producer>> make_rdkafka_producer(
@@ -363,26 +328,13 @@ Result<std::unique_ptr<Producer>> make_rdkafka_producer(
     Waker& waker,
     std::string& problem
 ) {
-    std::array<char, error_text_bytes> text{};
-    ConfHandle conf{rd_kafka_conf_new()};
-    for (const auto& [name, value] : all_properties(settings)) {
-        const auto set =
-            rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text.data(), text.size());
-        if (set == RD_KAFKA_CONF_OK) continue;
-        problem = text.data();
-        return upstream_error(RD_KAFKA_RESP_ERR__INVALID_ARG);
-    }
-    rd_kafka_conf_set_events(
-        conf.get(),
-        RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS
-    );
-    ClientHandle client{rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), text.data(), text.size())};
-    if (!client) {
-        problem = text.data();
-        return upstream_error(rd_kafka_last_error());
-    }
-    conf.release();  // the client owns it now
-    return std::unique_ptr<Producer>{std::make_unique<RdKafkaProducer>(std::move(client), waker)};
+    auto client = make_producer_client(settings, problem);
+    if (!client) return client.error();
+    return wrap_producer(SharedClient{std::move(client).value()}, waker);
+}
+
+std::unique_ptr<Producer> wrap_producer(SharedClient client, Waker& waker) {
+    return std::make_unique<RdKafkaProducer>(std::move(client), waker);
 }
 
 std::int32_t murmur2_partition(Bytes key, std::int32_t partitions) {

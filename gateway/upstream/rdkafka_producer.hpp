@@ -2,6 +2,7 @@
 
 #include "gateway/upstream/client_settings.hpp"
 #include "gateway/upstream/producer.hpp"
+#include "gateway/upstream/transactions.hpp"
 #include "gateway/upstream/waker.hpp"
 #include "storage/base/bytes.hpp"
 #include "storage/base/result.hpp"
@@ -15,6 +16,14 @@ namespace milepost::upstream {
 // threads ends `waker`'s wait, which must outlive it. `problem` says in words why there is no
 // producer: settings that librdkafka does not take.
 [[nodiscard]] Result<std::unique_ptr<Producer>> make_rdkafka_producer(
+    const ProducerSettings& settings,
+    Waker& waker,
+    std::string& problem
+);
+
+// librdkafka as a transactional producer with `settings.transactional_id`, and its transactions,
+// which keep the positions of `settings.group_id`. Otherwise as above.
+[[nodiscard]] Result<TransactionalClient> make_rdkafka_transactional(
     const ProducerSettings& settings,
     Waker& waker,
     std::string& problem

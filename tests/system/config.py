@@ -43,8 +43,8 @@ MISTAKES = {
     "an unknown key": ('data_dir = "D"\nno_such_key = 1\n', "no_such_key", 2),
     "a wrong type": ('data_dir = "D"\n[admin]\nport = "high"\n', "port", 3),
     "an empty bootstrap_servers": ('data_dir = "D"\n[upstream]\nbootstrap_servers = ""\n', "bootstrap_servers", 3),
-    "exactly_once, which is not served yet":
-        ('data_dir = "D"\n[upstream]\nbootstrap_servers = "k:9092"\ndelivery = "exactly_once"\n', "exactly_once", 4),
+    "a delivery that there is not":
+        ('data_dir = "D"\n[upstream]\nbootstrap_servers = "k:9092"\ndelivery = "at_most_once"\n', "delivery", 4),
     "a listener off loopback without authentication":
         ('data_dir = "D"\n[[mqtt.listener]]\naddress = "0.0.0.0"\n', "anonymous", 3),
     "a capture that does not exist":

@@ -230,10 +230,9 @@ TEST_CASE("config: each mistake is named with its place", "[config]") {
         {"a server without a port number",
          data + "[upstream]\nbootstrap_servers = \"a:x\"",
          "m.toml:3:21: upstream.bootstrap_servers: `a:x` is no host:port"},
-        {"exactly_once",
-         std::string{whole} + "delivery = \"exactly_once\"",
-         "m.toml:4:12: upstream.delivery: \"exactly_once\" is not served yet by this version; "
-         "\"at_least_once\" is"},
+        {"a delivery that there is not",
+         std::string{whole} + "delivery = \"at_most_once\"",
+         "m.toml:4:12: upstream.delivery: \"at_most_once\" is none of at_least_once|exactly_once"},
         {"a log that is too small",
          data + "[log]\nlimit_bytes = 1000\nring_bytes = \"4KiB\"",
          "m.toml:3:15: log.limit_bytes: 1000 is under 4194304"},

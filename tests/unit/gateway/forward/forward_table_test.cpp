@@ -41,6 +41,8 @@ TEST_CASE("forward_table: only positions that moved are saved, and only once", "
     CHECK(table.unsaved().empty());
     table[ids[1]].window.sent(Offset{0});
     table[ids[1]].window.confirm(Offset{0});
+    CHECK(table.unsaved().empty());
+    table.take_confirmed();
     const auto unsaved = table.unsaved();
     CHECK(unsaved == std::vector<ForwardPosition>{{{"t", 1}, Offset{1}}});
     table.mark_saved(unsaved);

@@ -11,6 +11,7 @@
 
 using namespace milepost;
 using namespace milepost::forward;
+using milepost::storage::Offset;
 using milepost::storage::PartitionId;
 using milepost::test::MemoryLog;
 using milepost::test::TempDir;

@@ -1,0 +1,170 @@
+#include "gateway/forward/exactly_once_engine.hpp"
+
+#include "storage/base/check.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace milepost::forward {
+
+namespace {
+
+constexpr std::chrono::milliseconds take_over_first{100};
+constexpr std::chrono::seconds take_over_most{10};
+
+// Nobody listens to a producer that only takes an id over.
+class Deaf final : public upstream::ProducerListener {
+public:
+    void on_reports(std::span<const upstream::DeliveryReport>) override {}
+
+    void on_error(const ErrorCode&, std::string_view) override {}
+
+    void on_brokers(std::uint32_t) override {}
+
+    void on_log(int, std::string_view) override {}
+};
+
+}  // namespace
+
+ExactlyOnceEngine::ExactlyOnceEngine(
+    const ForwardSettings& settings,
+    std::size_t lanes,
+    storage::Log& log,
+    ForwardStats& stats,
+    TransactionalFactory factory,
+    const LogLine& log_line
+)
+    : factory_(std::move(factory))
+    , log_line_(log_line)
+    , old_ids_backoff_(take_over_first, take_over_most, settings.seed) {
+    MILEPOST_CHECK(lanes >= 1 && lanes <= lanes_max);
+    for (std::size_t i = 0; i < lanes; ++i) {
+        const LanePlace place{.index = i, .count = lanes};
+        lanes_.push_back(std::make_unique<Lane>(settings, place, log, stats, factory_, log_line));
+    }
+    for (std::size_t i = lanes; i < lanes_max; ++i) {
+        old_ids_.push_back({.number = i});
+    }
+}
+
+void ExactlyOnceEngine::load(std::span<const storage::ForwardPosition> positions) {
+    for (const auto& lane : lanes_) {
+        lane->load(positions);
+    }
+}
+
+bool ExactlyOnceEngine::all_taken_over() const {
+    const auto has_taken_over = [](const auto& lane) {
+        return lane->has_taken_over();
+    };
+    const auto is_done = [](const OldId& id) {
+        return id.is_done;
+    };
+    return std::all_of(old_ids_.begin(), old_ids_.end(), is_done) &&
+           std::all_of(lanes_.begin(), lanes_.end(), has_taken_over);
+}
+
+void ExactlyOnceEngine::take_over(OldId& id, Instant now) {
+    if (id.is_done || now < id.next_at) return;
+    if (!id.client) {
+        auto made = factory_(id.number, old_ids_problem_);
+        if (!made) {
+            id.next_at = now + old_ids_backoff_.next();
+            return;
+        }
+        id.client = std::move(made).value();
+        id.client->transactions->start(upstream::Step::init, {});
+        return;
+    }
+    Deaf nobody;
+    id.client->producer->serve(nobody);
+    const auto done = id.client->transactions->take_done();
+    if (!done) return;
+    id.client.reset();
+    id.is_done = done->result == upstream::StepResult::done;
+    old_ids_problem_ = id.is_done ? std::string{} : done->text;
+    id.next_at = now + old_ids_backoff_.next();
+}
+
+Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
+    Turn all;
+    const auto at_most = [&](Duration wait) {
+        all.wait = all.wait ? std::min(*all.wait, wait) : wait;
+    };
+    if (!may_begin_) {
+        for (auto& id : old_ids_) {
+            take_over(id, now);
+            if (!id.is_done) at_most(take_over_most);
+            if (!id.is_done && !id.client) at_most(std::max(id.next_at - now, Duration::zero()));
+        }
+    }
+    for (const auto& lane : lanes_) {
+        const bool could_begin = may_begin_;
+        may_begin_ = may_begin_ || all_taken_over();
+        const auto turn = lane->turn(now, wall, may_begin_);
+        if (!could_begin && may_begin_) at_most(Duration::zero());
+        if (turn.wait) at_most(*turn.wait);
+        all.sent += turn.sent;
+        all.caught_up = all.caught_up && turn.caught_up;
+        all.gathering = all.gathering || turn.gathering;
+    }
+    if (!may_begin_ && all_taken_over()) at_most(Duration::zero());
+    return all;
+}
+
+void ExactlyOnceEngine::stop_reading() {
+    for (const auto& lane : lanes_) {
+        lane->stop_reading();
+    }
+}
+
+void ExactlyOnceEngine::close() {
+    old_ids_.clear();
+    for (const auto& lane : lanes_) {
+        lane->close();
+    }
+}
+
+bool ExactlyOnceEngine::has_more() {
+    return std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+        return lane->has_more();
+    });
+}
+
+std::uint64_t ExactlyOnceEngine::in_flight() const {
+    std::uint64_t records = 0;
+    for (const auto& lane : lanes_) {
+        records += lane->in_flight();
+    }
+    return records;
+}
+
+std::vector<storage::ForwardPosition> ExactlyOnceEngine::unsaved() const {
+    std::vector<storage::ForwardPosition> positions;
+    for (const auto& lane : lanes_) {
+        const auto some = lane->unsaved();
+        positions.insert(positions.end(), some.begin(), some.end());
+    }
+    return positions;
+}
+
+void ExactlyOnceEngine::mark_saved(std::span<const storage::ForwardPosition> positions) {
+    for (const auto& lane : lanes_) {
+        lane->mark_saved(positions);
+    }
+}
+
+ForwardStatus ExactlyOnceEngine::status(Instant now, Timestamp wall) const {
+    ForwardStatus status;
+    for (const auto& lane : lanes_) {
+        lane->describe(status, now, wall);
+    }
+    if (!old_ids_problem_.empty()) {
+        status.degraded.push_back("producer: " + old_ids_problem_);
+    }
+    if (status.brokers_connected == 0) status.degraded.push_back("no broker is connected");
+    return status;
+}
+
+}  // namespace milepost::forward

@@ -1,0 +1,233 @@
+// One transaction of a lane, from what it shall carry to its commit or its end.
+#include "gateway/forward/lane.hpp"
+#include "gateway/forward/position_mark.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace milepost::forward {
+
+namespace {
+
+using std::chrono::milliseconds;
+using upstream::Step;
+
+// Live traffic: what comes together in this time goes in one transaction.
+constexpr milliseconds transaction_interval{100};
+// Kafka forgets a group's positions some days after the last commit (7 by default).
+constexpr std::chrono::hours recommit_after{24};
+constexpr milliseconds short_round_trip{5};
+
+}  // namespace
+
+std::int64_t Lane::backlog() const {
+    std::int64_t records = 0;
+    const auto& partitions = table_.partitions();
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+        if (!table_.may_send(partitions[i])) continue;
+        const storage::PartitionId id{static_cast<std::uint32_t>(i)};
+        records += log_.positions(id).durable - partitions[i].window.next();
+    }
+    return records;
+}
+
+bool Lane::is_due(const ForwardPartition& partition) const {
+    return !partition.committed_at || now_ - *partition.committed_at >= recommit_after;
+}
+
+// Chooses what the next transaction carries: of each partition that has something an equal part,
+// and what a small one leaves goes to the others. False: nothing at all.
+bool Lane::plan() {
+    struct Waiting {
+        ForwardPartition* partition;
+        std::int64_t records;
+    };
+
+    std::vector<Waiting> waiting;
+    positions_.clear();
+    const auto add_position = [&](const ForwardPartition& partition) {
+        positions_.push_back({
+            .topic = partition.name.topic,
+            .partition = partition.name.partition,
+            .offset = partition.limit.value(),
+            .metadata =
+                mark_text({std::string{log_.log_id()}, settings_.instance_id, partition.limit}),
+        });
+    };
+    auto& partitions = table_.partitions();
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+        auto& partition = partitions[i];
+        partition.limit = partition.window.next();
+        if (!table_.may_send(partition)) continue;
+        const storage::PartitionId id{static_cast<std::uint32_t>(i)};
+        if (const auto records = log_.positions(id).durable - partition.limit; records > 0) {
+            waiting.push_back({&partition, records});
+        } else if (is_due(partition)) {
+            add_position(partition);
+        }
+    }
+    std::sort(waiting.begin(), waiting.end(), [](const Waiting& a, const Waiting& b) {
+        return a.records < b.records;
+    });
+    auto room = static_cast<std::int64_t>(size_.records());
+    auto left = static_cast<std::int64_t>(waiting.size());
+    for (const auto& [partition, records] : waiting) {
+        const auto take = std::min(records, std::max<std::int64_t>(room / left, 1));
+        partition->limit += take;
+        add_position(*partition);
+        room -= std::min(take, room);
+        --left;
+    }
+    if (positions_.empty()) release_limits();
+    return !positions_.empty();
+}
+
+void Lane::release_limits() {
+    for (auto& partition : table_.partitions()) {
+        partition.limit = Offset{offset_any};
+    }
+}
+
+void Lane::begin() {
+    if (const auto error = client_->transactions->begin()) {
+        release_limits();
+        return lose_producer(
+            "beginning a transaction: " + error.message(),
+            producer_backoff_.next()
+        );
+    }
+    begun_at_ = now_;
+    next_at_ = now_ + transaction_interval;
+    position_first_ = settings_.position_first == PositionFirst::always ||
+                      (settings_.position_first == PositionFirst::automatic &&
+                       round_trip_.value_or(short_round_trip) <= short_round_trip);
+    if (position_first_) {
+        state_ = State::opening;
+        start(Step::send_positions);
+    } else {
+        state_ = State::sending;
+    }
+}
+
+void Lane::send(Engine::Turn& turn) {
+    if (failed_) return abort("a record failed");
+    auto outcome = feeder_.feed(table_, *client_->producer, wall_);
+    turn.sent = outcome.records;
+    sent_ += outcome.records;
+    if (outcome.trouble) {
+        gate_.stop(outcome.trouble->topic, outcome.trouble->error, outcome.trouble->text);
+        return abort(outcome.trouble->text);
+    }
+    if (feeder_.has_more(table_)) {
+        if (outcome.more) turn.wait = Duration::zero();
+        return;
+    }
+    if (table_.in_flight() > 0) return;
+    state_ = position_first_ ? State::committing : State::closing;
+    start(position_first_ ? Step::commit : Step::send_positions);
+}
+
+void Lane::on_reports(std::span<const upstream::DeliveryReport> reports) {
+    std::int64_t bytes = 0;
+    for (const auto& report : reports) {
+        auto& partition = table_[partition_of(report.tag)];
+        const Offset offset = offset_of(report.tag, partition.window.confirmed());
+        --table_.topic_of(partition).in_flight;
+        partition.bytes_in_flight -= report.bytes;
+        bytes += static_cast<std::int64_t>(report.bytes);
+        if (report.fault == upstream::Fault::none) {
+            partition.window.confirm(offset);
+            sent_bytes_ += report.bytes;
+            continue;
+        }
+        partition.window.fail(offset);
+        failed_ = true;
+        stats_.faults[static_cast<std::size_t>(report.fault)].add();
+        if (report.fault != upstream::Fault::topic && report.fault != upstream::Fault::record) {
+            continue;
+        }
+        const auto error = upstream::upstream_error(report.code);
+        gate_.stop(
+            partition.topic,
+            error,
+            partition.name.topic + "-" + std::to_string(partition.name.partition) + " offset " +
+                std::to_string(offset.value()) + ": " + error.message()
+        );
+    }
+    if (reports.empty()) return;
+    stats_.in_flight_records.add(-static_cast<std::int64_t>(reports.size()));
+    stats_.in_flight_bytes.add(-bytes);
+    progressed();
+}
+
+void Lane::abort(const std::string& reason) {
+    log_line_(level_warning, "forward: a transaction is aborted: " + reason);
+    problem_ = reason;
+    note_error(reason);
+    state_ = State::aborting;
+    start(Step::abort);
+}
+
+void Lane::committed() {
+    const Duration took = now_ - step_at_;
+    // The shortest counts, and fades, so that one slow commit does not change the order.
+    round_trip_ = round_trip_ ? std::min(took, *round_trip_ + *round_trip_ / 4) : took;
+    size_.committed(sent_, now_ - begun_at_);
+    auto next = positions_.begin();
+    for (auto& partition : table_.partitions()) {
+        next = std::find_if(positions_.begin(), positions_.end(), [&](const auto& position) {
+            return position.partition == partition.name.partition &&
+                   position.topic == partition.name.topic;
+        });
+        if (next == positions_.end()) continue;
+        partition.forwarded = partition.limit;
+        partition.window = ForwardWindow{partition.limit};
+        partition.committed_at = now_;
+        partition.is_committed_here = true;
+        gate_.confirmed(table_.topic_of(partition));
+    }
+    stats_.records.add(sent_);
+    stats_.bytes.add(sent_bytes_);
+    stats_.transactions.add();
+    if (stats_.brokers_connected.value() == 0) stats_.brokers_connected.set(1);
+    sent_ = 0;
+    sent_bytes_ = 0;
+    failed_ = false;
+    positions_.clear();
+    release_limits();
+    state_ = State::idle;
+    problem_.clear();
+    producer_backoff_.reset();
+    abort_backoff_.reset();
+    is_contested_ = false;
+}
+
+void Lane::aborted() {
+    stats_.aborted_transactions.add();
+    forget_transaction();
+    table_.forget_sent();
+    gate_.settle();
+    state_ = State::idle;
+    next_at_ = now_ + abort_backoff_.next();
+    begun_at_ = now_;
+}
+
+// What it carried was not forwarded.
+void Lane::forget_transaction() {
+    if (sent_ > 0) size_.lost();
+    std::int64_t bytes = 0;
+    for (const auto& partition : table_.partitions()) {
+        bytes += static_cast<std::int64_t>(partition.bytes_in_flight);
+    }
+    stats_.in_flight_records.add(-static_cast<std::int64_t>(table_.in_flight()));
+    stats_.in_flight_bytes.add(-bytes);
+    feeder_.drop();
+    sent_ = 0;
+    sent_bytes_ = 0;
+    failed_ = false;
+    positions_.clear();
+    release_limits();
+}
+
+}  // namespace milepost::forward

@@ -1,0 +1,117 @@
+#include "gateway/upstream/rdkafka_client.hpp"
+
+#include "gateway/upstream/errc.hpp"
+#include "storage/base/units.hpp"
+
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace milepost::upstream {
+
+namespace {
+
+constexpr std::size_t error_text_bytes = 512;
+
+void add(Properties& all, const Properties& more) {
+    all.insert(all.end(), more.begin(), more.end());
+}
+
+// Positions sent first meet the markers of the transaction before and are tried again after
+// retry.backoff.ms: the library's 100 ms would be most of a small transaction's time.
+Properties defaults_of_mode(const ProducerSettings& settings) {
+    if (settings.transactional_id.empty()) {
+        return {
+            {"linger.ms", std::to_string(settings.linger.count())},
+            {"retry.backoff.ms", "100"},
+        };
+    }
+    return {{"linger.ms", "1"}, {"retry.backoff.ms", "1"}};
+}
+
+// message.timeout.ms stays at the transaction's time-out, so that a batch cannot outlive it.
+// enable.gapless.guarantee is not for transactions: an abort leaves gaps in what was sent.
+Properties promises_of_mode(const ProducerSettings& settings) {
+    if (settings.transactional_id.empty()) {
+        return {{"enable.gapless.guarantee", "true"}, {"message.timeout.ms", "0"}};
+    }
+    return {
+        {"transactional.id", settings.transactional_id},
+        {"transaction.timeout.ms", std::to_string(transaction_timeout.count())},
+    };
+}
+
+// In this order: what a user may choose, then what the promises need.
+Properties all_properties(const ProducerSettings& settings) {
+    Properties all = {
+        {"client.id", settings.client.client_id},
+        {"batch.num.messages", "10000"},
+        {"batch.size", "1000000"},
+        {"reconnect.backoff.ms", "100"},
+        {"reconnect.backoff.max.ms", "500"},
+        {"socket.keepalive.enable", "true"},
+        {"socket.nagle.disable", "true"},
+        {"connections.max.idle.ms", "0"},
+        {"log.connection.close", "false"},
+        {"log_level", "5"},
+        {"statistics.interval.ms", "5000"},
+        {"queue.buffering.max.messages", std::to_string(settings.queue_messages)},
+        {"queue.buffering.max.kbytes", std::to_string(settings.queue_bytes / kib)},
+        {"message.max.bytes", std::to_string(request_bytes_max)},
+    };
+    add(all, defaults_of_mode(settings));
+    add(all, settings.client.properties);
+    add(all,
+        {
+            {"bootstrap.servers", settings.client.bootstrap_servers},
+            {"compression.codec", settings.compression},
+            {"enable.idempotence", "true"},
+            {"acks", "all"},
+            {"delivery.report.only.error", "false"},
+            {"allow.auto.create.topics", "false"},
+            {"log.queue", "true"},
+        });
+    add(all, promises_of_mode(settings));
+    return all;
+}
+
+}  // namespace
+
+Result<void> set_properties(
+    rd_kafka_conf_s* conf,
+    const Properties& properties,
+    std::string& problem
+) {
+    std::array<char, error_text_bytes> text{};
+    for (const auto& [name, value] : properties) {
+        const auto set =
+            rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text.data(), text.size());
+        if (set == RD_KAFKA_CONF_OK) continue;
+        problem = text.data();
+        return upstream_error(RD_KAFKA_RESP_ERR__INVALID_ARG);
+    }
+    return {};
+}
+
+Result<ClientHandle> make_producer_client(const ProducerSettings& settings, std::string& problem) {
+    ConfHandle conf{rd_kafka_conf_new()};
+    if (const auto set = set_properties(conf.get(), all_properties(settings), problem); !set) {
+        return set.error();
+    }
+    rd_kafka_conf_set_events(
+        conf.get(),
+        RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS
+    );
+    std::array<char, error_text_bytes> text{};
+    ClientHandle client{rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), text.data(), text.size())};
+    if (!client) {
+        problem = text.data();
+        return upstream_error(rd_kafka_last_error());
+    }
+    conf.release();  // the client owns it now
+    return client;
+}
+
+}  // namespace milepost::upstream

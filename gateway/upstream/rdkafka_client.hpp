@@ -1,0 +1,34 @@
+#pragma once
+
+#include "gateway/upstream/client_settings.hpp"
+#include "gateway/upstream/producer.hpp"
+#include "gateway/upstream/rdkafka_handles.hpp"
+#include "gateway/upstream/waker.hpp"
+#include "storage/base/result.hpp"
+
+#include <memory>
+#include <string>
+
+// librdkafka's producer handle, for the two ways of using it. Only for rdkafka_*.cpp of this room.
+namespace milepost::upstream {
+
+// Shared by a producer and its transactions: whoever lets go last destroys it.
+using SharedClient = std::shared_ptr<rd_kafka_s>;
+
+// Idempotent and gapless, or transactional if `settings` name an id. `problem` says in words which
+// setting librdkafka does not take.
+[[nodiscard]] Result<ClientHandle> make_producer_client(
+    const ProducerSettings& settings,
+    std::string& problem
+);
+
+[[nodiscard]] std::unique_ptr<Producer> wrap_producer(SharedClient client, Waker& waker);
+
+// Sets all of them, the later ones over the earlier.
+[[nodiscard]] Result<void> set_properties(
+    rd_kafka_conf_s* conf,
+    const Properties& properties,
+    std::string& problem
+);
+
+}  // namespace milepost::upstream

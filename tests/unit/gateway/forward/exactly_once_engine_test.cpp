@@ -1,0 +1,389 @@
+#include "gateway/forward/exactly_once_engine.hpp"
+
+#include "gateway/forward/position_mark.hpp"
+#include "tests/support/memory_log.hpp"
+#include "tests/unit/gateway/forward/scripted_transactions.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+
+using namespace milepost;
+using namespace milepost::forward;
+using milepost::storage::PartitionId;
+using milepost::test::MemoryLog;
+using milepost::test::ScriptedKafka;
+using milepost::test::ScriptedProducer;
+using milepost::test::ScriptedTransactions;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using upstream::Step;
+using upstream::StepResult;
+
+namespace {
+
+struct Bench {
+    explicit Bench(std::size_t lane_count = 1)
+        : lanes(lane_count) {
+        kafka.add_topic("t", 4);
+    }
+
+    void start() {
+        engine = std::make_unique<ExactlyOnceEngine>(
+            settings,
+            lanes,
+            log,
+            stats,
+            [this](std::size_t number, std::string&) -> Result<upstream::TransactionalClient> {
+                return upstream::TransactionalClient{
+                    .producer = std::make_unique<ScriptedProducer>(kafka.ids[number].upstream),
+                    .transactions = std::make_unique<ScriptedTransactions>(kafka, number)};
+            },
+            [this](int, std::string_view line) { lines.emplace_back(line); }
+        );
+        engine->load(stored);
+    }
+
+    Engine::Turn turn(Duration later = Duration::zero()) {
+        if (!engine) start();
+        now += later;
+        return engine->turn(
+            now,
+            Timestamp{1'000'000} +
+                std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count()
+        );
+    }
+
+    // So many turns, the upstream confirming what it gets, each after the wait it asks for.
+    void run(int turns = 60) {
+        for (int i = 0; i < turns; ++i) {
+            const auto turned = turn();
+            kafka.confirm_all();
+            now += std::min<Duration>(turned.wait.value_or(Duration::zero()), milliseconds{200});
+        }
+    }
+
+    void run_without_reports(int turns = 20) {
+        for (int i = 0; i < turns; ++i) {
+            now += std::min<Duration>(turn().wait.value_or(Duration::zero()), milliseconds{200});
+        }
+    }
+
+    [[nodiscard]] Offset forwarded(std::uint32_t id) const {
+        return log.positions(PartitionId{id}).forwarded;
+    }
+
+    [[nodiscard]] std::string degraded() const {
+        std::string all;
+        for (const auto& reason : engine->status(now, Timestamp{2'000'000}).degraded) {
+            all += reason + "\n";
+        }
+        return all;
+    }
+
+    [[nodiscard]] bool said(std::string_view part) const {
+        return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
+            return line.find(part) != std::string::npos;
+        });
+    }
+
+    void put(std::int32_t partition, std::int64_t offset, const std::string& metadata) {
+        kafka.positions[{"t", partition}] = {
+            .topic = "t",
+            .partition = partition,
+            .offset = offset,
+            .metadata = metadata};
+    }
+
+    void put_mark(std::int64_t offset, const std::string& log_id, const std::string& instance) {
+        put(0, offset, mark_text({log_id, instance, Offset{offset}}));
+    }
+
+    ForwardSettings settings{.gateway_id = "gw", .instance_id = "me"};
+    std::size_t lanes;
+    MemoryLog log;
+    ForwardStats stats;
+    ScriptedKafka kafka;
+    std::vector<storage::ForwardPosition> stored;
+    std::vector<std::string> lines;
+    Instant now{seconds{1000}};
+    std::unique_ptr<ExactlyOnceEngine> engine;
+};
+
+std::vector<std::string> values(int first, int end) {
+    std::vector<std::string> all;
+    for (int i = first; i < end; ++i) {
+        all.push_back("v" + std::to_string(i));
+    }
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("exactly_once: forwarded moves when the transaction is committed", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.run();
+    bench.log.add(id, {.count = 5});
+    bench.run_without_reports();
+    CHECK(bench.kafka.ids[0].upstream.queue.size() == 5);
+    bench.kafka.hangs = Step::commit;
+    bench.run();
+    CHECK(bench.kafka.steps.back().second == Step::commit);
+    CHECK(bench.forwarded(0) == Offset{0});
+    CHECK(bench.engine->in_flight() == 5);
+    bench.kafka.hangs.reset();
+    bench.run();
+    CHECK(bench.forwarded(0) == Offset{5});
+    CHECK(bench.engine->in_flight() == 0);
+    CHECK(bench.kafka.committed == values(0, 5));
+    CHECK(bench.stats.records.value() == 5);
+    const auto position = bench.kafka.positions.at({"t", 0});
+    CHECK(position.offset == 5);
+    CHECK(position.metadata == "milepost/1 log=00000000000000aa instance=me offset=5");
+}
+
+TEST_CASE("exactly_once: at the start it goes on where Kafka says", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 10});
+    bench.put_mark(7, "00000000000000aa", "earlier");
+    bench.stored = {{{"t", 0}, Offset{4}}};  // the copy is behind
+    bench.run();
+    CHECK(bench.kafka.committed == values(7, 10));
+    CHECK(bench.lines.empty());
+}
+
+TEST_CASE("exactly_once: a position of another log is never used", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 10});
+    bench.put_mark(7, "00000000000000bb", "earlier");
+    bench.run();
+    CHECK(bench.kafka.committed == values(0, 10));
+    CHECK(bench.said("is of another log (00000000000000bb)"));
+}
+
+TEST_CASE("exactly_once: a position that somebody else set raises an alarm", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 10});
+    bench.stored = {{{"t", 0}, Offset{6}}};
+    SECTION("without our mark") {
+        bench.put(0, 9, "");
+    }
+    SECTION("moved under our mark") {
+        bench.put(0, 9, mark_text({"00000000000000aa", "x", Offset{6}}));
+    }
+    bench.run();
+    CHECK(bench.kafka.committed == values(6, 10));
+    CHECK(bench.degraded().find("was set by something else") != std::string::npos);
+}
+
+TEST_CASE("exactly_once: a position that Kafka has forgotten", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 10});
+    bench.stored = {{{"t", 0}, Offset{6}}};
+    SECTION("local: the copy here counts") {
+        bench.run();
+        CHECK(bench.kafka.committed == values(6, 10));
+        CHECK(bench.said("no position any more for t-0; going on from the copy here"));
+    }
+    SECTION("earliest: everything again") {
+        bench.settings.on_missing_position = MissingPosition::earliest;
+        bench.run();
+        CHECK(bench.kafka.committed == values(0, 10));
+    }
+    SECTION("fail: nothing, and an alarm") {
+        bench.settings.on_missing_position = MissingPosition::fail;
+        bench.run();
+        CHECK(bench.kafka.committed.empty());
+        CHECK(bench.degraded().find("on_missing_position") != std::string::npos);
+    }
+}
+
+TEST_CASE("exactly_once: an aborted transaction is sent again, whole and in order", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.run();
+    bench.log.add(id, {.count = 5});
+    SECTION("the positions were refused") {
+        bench.kafka.answer(Step::send_positions, StepResult::abort, 22);
+    }
+    SECTION("the commit was refused") {
+        bench.kafka.answer(Step::commit, StepResult::abort, 15);
+    }
+    SECTION("a record failed") {
+        bench.run_without_reports();
+        bench.kafka.ids[0].upstream.confirm(2);
+        bench.kafka.ids[0].upstream.settle(0, upstream::Fault::transient, -192);
+    }
+    bench.run();
+    CHECK(bench.kafka.committed == values(0, 5));
+    CHECK(bench.forwarded(0) == Offset{5});
+    CHECK(bench.stats.aborted_transactions.value() == 1);
+    CHECK(bench.stats.in_flight_records.value() == 0);
+    CHECK(bench.kafka.ids[0].taken_over == 1);
+}
+
+TEST_CASE("exactly_once: after a lost producer Kafka says what was committed", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.run();
+    bench.log.add(id, {.count = 5});
+    bench.kafka.answer(Step::commit, StepResult::fatal, -144);  // _FENCED: out of time
+    SECTION("the commit had happened") {
+        bench.kafka.commits_in_secret = true;
+    }
+    SECTION("it had not") {}
+    bench.run(100);
+    CHECK(bench.kafka.committed == values(0, 5));
+    CHECK(bench.forwarded(0) == Offset{5});
+    CHECK(bench.kafka.ids[0].taken_over == 2);
+    CHECK(bench.degraded().find("another gateway") == std::string::npos);
+}
+
+TEST_CASE("exactly_once: a real second gateway is left alone for a while", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 5});
+    bench.run();
+    REQUIRE(bench.forwarded(0) == Offset{5});
+    bench.put_mark(90, "00000000000000cc", "other");
+    bench.kafka.ids[0].upstream.fatal = "_FENCED";
+    bench.log.add(id, {.count = 5});
+    bench.run(100);
+    CHECK(bench.degraded().find("another gateway forwards as gw") != std::string::npos);
+    CHECK(bench.kafka.committed == values(0, 5));
+    const int taken_over = bench.kafka.ids[0].taken_over;
+    bench.now += seconds{20};
+    bench.run(10);
+    CHECK(bench.kafka.ids[0].taken_over == taken_over);
+    bench.now += minutes{2};
+    bench.run();
+    CHECK(bench.kafka.committed == values(0, 10));
+    CHECK(bench.degraded().find("another gateway forwards as gw") != std::string::npos);
+}
+
+TEST_CASE("exactly_once: nothing begins before every old id is taken over", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 2).value()[0], {.count = 5});
+    SECTION("one producer, two before") {
+        bench.lanes = 1;
+    }
+    SECTION("two producers") {
+        bench.lanes = 2;
+    }
+    bench.kafka.hangs = Step::init;
+    bench.run();
+    CHECK(bench.kafka.steps.size() == 2);
+    bench.kafka.hangs.reset();
+    bench.run();
+    CHECK(bench.kafka.ids[0].taken_over == 1);
+    CHECK(bench.kafka.ids[1].taken_over == 1);
+    CHECK(bench.kafka.committed == values(0, 5));
+}
+
+TEST_CASE("exactly_once: two producers share out the partitions", "[forward]") {
+    Bench bench{2};
+    const auto ids = bench.log.ensure_topic("t", 4).value();
+    for (const auto id : ids) {
+        bench.log.add(id, {.count = 3});
+    }
+    bench.run();
+    for (std::uint32_t id = 0; id < 4; ++id) {
+        CHECK(bench.forwarded(id) == Offset{3});
+    }
+    const auto commits = [&](std::size_t number) {
+        return std::count(
+            bench.kafka.steps.begin(),
+            bench.kafka.steps.end(),
+            std::pair{number, Step::commit}
+        );
+    };
+    CHECK(commits(0) == 1);
+    CHECK(commits(1) == 1);
+    CHECK(bench.engine->unsaved().size() == 4);
+    bench.engine->mark_saved(bench.engine->unsaved());
+    CHECK(bench.engine->unsaved().empty());
+}
+
+TEST_CASE("exactly_once: a topic with too few partitions upstream waits, others go", "[forward]") {
+    Bench bench;
+    bench.kafka.add_topic("narrow", 1);
+    const auto narrow = bench.log.ensure_topic("narrow", 2).value()[0];
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(narrow, {.value = "n", .count = 2});
+    bench.log.add(id, {.count = 2});
+    bench.run();
+    CHECK(bench.kafka.committed == values(0, 2));
+    CHECK(bench.degraded().find("needs as many there") != std::string::npos);
+    bench.kafka.add_topic("narrow", 2);
+    bench.now += minutes{1};
+    bench.run();
+    CHECK(bench.kafka.committed.size() == 4);
+    CHECK(bench.degraded().find("needs as many there") == std::string::npos);
+}
+
+TEST_CASE("exactly_once: live traffic goes together every 100 ms at most", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.run();
+    bench.kafka.steps.clear();
+    for (int i = 0; i < 100; ++i) {  // a record a millisecond
+        bench.log.add(id, {});
+        for (int j = 0; j < 4; ++j) {
+            bench.turn();
+            bench.kafka.confirm_all();
+        }
+        bench.now += milliseconds{1};
+    }
+    const auto commits = [&] {
+        return std::count_if(bench.kafka.steps.begin(), bench.kafka.steps.end(), [](auto step) {
+            return step.second == Step::commit;
+        });
+    };
+    CHECK(commits() == 1);
+    bench.run();
+    CHECK(commits() == 2);
+    CHECK(bench.forwarded(0) == Offset{100});
+}
+
+TEST_CASE("exactly_once: a position that does not move is committed again daily", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 5});
+    bench.run();
+    bench.kafka.positions.clear();
+    bench.now += hours{23};
+    bench.run();
+    CHECK(bench.kafka.positions.empty());
+    bench.now += hours{2};
+    bench.run();
+    CHECK(bench.kafka.positions.at({"t", 0}).offset == 5);
+    CHECK(bench.kafka.committed == values(0, 5));
+}
+
+TEST_CASE("exactly_once: the position goes first or last, as it is set", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 5});
+    SECTION("first") {
+        bench.settings.position_first = PositionFirst::always;
+    }
+    SECTION("last") {
+        bench.settings.position_first = PositionFirst::never;
+    }
+    bench.run_without_reports();
+    const bool is_sent = bench.kafka.steps.back().second == Step::send_positions;
+    CHECK(is_sent == (bench.settings.position_first == PositionFirst::always));
+    bench.run();
+    CHECK(bench.kafka.committed == values(0, 5));
+    CHECK(bench.kafka.positions.at({"t", 0}).offset == 5);
+}
+
+TEST_CASE("exactly_once: a hang shows in the status", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 5});
+    bench.kafka.hangs = Step::commit;
+    bench.run();
+    bench.turn(seconds{31});
+    CHECK(bench.degraded().find("nothing was confirmed for") != std::string::npos);
+}
