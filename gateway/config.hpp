@@ -49,7 +49,7 @@ enum class PositionFirst : std::uint8_t { automatic, always, never };
 
 struct UpstreamConfig {
     std::string bootstrap_servers;  // comma-separated host:port
-    Delivery delivery = Delivery::at_least_once;
+    Delivery delivery = Delivery::exactly_once;
     std::string compression = "lz4";
     bool create_topics = false;
     std::size_t producers = 1;  // exactly_once: transactional ones

@@ -313,7 +313,7 @@ constexpr std::array keys{
     Key{"upstream",
         "delivery",
         KeyType::text,
-        "\"at_least_once\"",
+        "\"exactly_once\"",
         {},
         "at_least_once|exactly_once",
         "exactly_once: in Kafka transactions that carry the forward position with the records;\n"

@@ -40,11 +40,13 @@ def start(*command, log):
         return processes.start([str(part) for part in command], stdout=out, stderr=out)
 
 
-# The three upstreams. Each has `address`, `about`, `can_leave`, leave(), come_back(), close().
+# The three upstreams. Each has `address`, `about`, `can_leave`, `keys`, leave(), come_back(), close().
 
 class MockUpstream:
     about = "librdkafka's mock cluster: a Kafka in memory, for the demo only (--kafka takes a real one)"
     can_leave = True
+    # The mock forgets what a transaction's positions were and shows what was aborted.
+    keys = ['delivery = "at_least_once"']
 
     def __init__(self, folder):
         topics = [f"{name}:{partitions}" for name, partitions in TOPICS.items()]
@@ -68,6 +70,7 @@ class MockUpstream:
 class KafkaUpstream:
     about = "a real Apache Kafka, one broker"
     can_leave = True
+    keys = []
 
     def __init__(self, folder):
         import jars
@@ -92,6 +95,7 @@ class KafkaUpstream:
 
 class OwnUpstream:
     can_leave = False
+    keys = []
 
     def __init__(self, address):
         self.address = address
@@ -108,7 +112,8 @@ class Gateway:
         self.folder = folder
         self.mqtt_port, admin_port = processes.free_ports(2)
         self.url = f"http://127.0.0.1:{admin_port}"
-        lines = [f'data_dir = "{folder}/data"', "[upstream]", f'bootstrap_servers = "{upstream.address}"']
+        lines = [f'data_dir = "{folder}/data"', "[upstream]", f'bootstrap_servers = "{upstream.address}"',
+                 *upstream.keys]
         if not upstream.can_leave:
             lines += ["create_topics = true"]
         lines += ["[[mqtt.listener]]", f"port = {self.mqtt_port}", "[admin]", f"port = {admin_port}"]

@@ -21,11 +21,13 @@ class Gateway:
     """Use as a context manager; it does not start by itself. `upstream` is host:port, or None for no upstream.
 
     `data` is its data folder if that is to be elsewhere (a disk of its own).
-    `log` are keys of the section [log], `routes` a list of dicts, `extra` is TOML appended as it is.
+    `log` are keys of the section [log], `routes` a list of dicts, `extra` is TOML appended as it is, `extra_first`
+    put first; `upstream_keys` are more keys of [upstream].
     `wrapper` is a command line that milepostd is started under (strace …).
     """
 
-    def __init__(self, folder, *, data=None, upstream=None, log=None, routes=(), extra="", wrapper=()):
+    def __init__(self, folder, *, data=None, upstream=None, log=None, routes=(), extra="", wrapper=(),
+                 upstream_keys=None, extra_first=""):
         self.folder = folder
         self.data = data or folder / "data"
         self.config = folder / "milepost.toml"
@@ -36,7 +38,7 @@ class Gateway:
         self._program = checks.program("milepostd")
         self._tool = checks.program("milepost")
         folder.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(self._toml(upstream, log or {}, routes, extra))
+        self.config.write_text(extra_first + self._toml(upstream, upstream_keys or {}, log or {}, routes) + extra)
 
     def __enter__(self):
         return self
@@ -47,17 +49,18 @@ class Gateway:
         if kind is not None and kind is not SystemExit:
             print("--- the end of milepostd's log", self.log_tail(), "---", sep="\n", flush=True)
 
-    def _toml(self, upstream, log, routes, extra):
+    def _toml(self, upstream, upstream_keys, log, routes):
         lines = [f'data_dir = "{self.data}"']
         if upstream is not None:
-            lines += ["[upstream]", f'bootstrap_servers = "{upstream}"']
+            keys = {"bootstrap_servers": upstream, **upstream_keys}
+            lines += ["[upstream]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
         if log:
             lines += ["[log]", *(f"{key} = {json.dumps(value)}" for key, value in log.items())]
         lines += ["[[mqtt.listener]]", 'address = "127.0.0.1"', f"port = {self.mqtt_port}",
                   "[admin]", 'address = "127.0.0.1"', f"port = {self.admin_port}"]
         for route in routes:
             lines += ["[[route]]", *(f"{key} = {json.dumps(value)}" for key, value in route.items())]
-        return "\n".join(lines) + "\n" + extra
+        return "\n".join(lines) + "\n"
 
     # Life
 

@@ -37,10 +37,10 @@ def quantile(values, part):
     return values[min(len(values) - 1, int(part * len(values)))] if values else None
 
 
-def start_fleet(port, ledger, log, *, vehicles, rate, duration_s, seed=1):
+def start_fleet(port, ledger, log, *, vehicles, rate, duration_s, seed=1, prefix="V"):
     """Starts milepost-fleet; it ends by itself after `duration_s` and what is left of its buffers."""
     command = [str(checks.program("milepost-fleet")), "--host", "127.0.0.1", "-p", str(port),
                "--vehicles", str(vehicles), "--rate", str(rate), "--duration", f"{duration_s}s",
-               "--ledger", str(ledger), "--seed", str(seed)]
+               "--ledger", str(ledger), "--seed", str(seed), "--id-prefix", prefix]
     with open(log, "ab") as out:
         return processes.start(command, stdout=out, stderr=out)

@@ -61,7 +61,7 @@ TEST_CASE("config: two keys are a whole, working configuration", "[config]") {
     CHECK(config.routes[1].partitions == 4);
     REQUIRE(config.upstream);
     CHECK(config.upstream->bootstrap_servers == "kafka.example:9092");
-    CHECK(config.upstream->delivery == Delivery::at_least_once);
+    CHECK(config.upstream->delivery == Delivery::exactly_once);
     CHECK(config.upstream->compression == "lz4");
     CHECK_FALSE(config.upstream->create_topics);
     CHECK(config.log.codec == storage::Codec::zstd);
