@@ -198,10 +198,10 @@ void Lane::on_done(const upstream::StepDone& done) {
         case Step::read_positions:
             if (done.result == StepResult::again) return try_again_later(done.step, done);
             return lose_producer(text, producer_backoff_.next());
-        case Step::send_positions: return abort(text);
+        case Step::send_positions: return abort(text, done.error);
         case Step::commit:
             if (done.result == StepResult::again) return try_again_later(done.step, done);
-            return abort(text);
+            return abort(text, done.error);
         case Step::abort:
             if (done.result == StepResult::again) return try_again_later(done.step, done);
             return lose_producer(text, producer_backoff_.next());
@@ -227,6 +227,10 @@ void Lane::idle(Engine::Turn& turn) {
         return;
     }
     if (plan()) return begin();
+    if (turns_alone_ > 0) {
+        turn.wait = Duration::zero();  // the next topic's turn
+        return;
+    }
     turn.wait = gate_.wait();
     // Positions that do not move are committed again once a day: by then at the latest.
     turn.wait =

@@ -104,7 +104,13 @@ private:
     void release_limits();
     void begin();
     void send(Engine::Turn& turn);
-    void abort(const std::string& reason);
+    void abort(const std::string& reason, const ErrorCode& error = {});
+    void find_culprit(const ErrorCode& error, const std::string& reason);
+
+    [[nodiscard]] bool has_turn(const ForwardPartition& partition) const {
+        return turns_alone_ == 0 || partition.topic == alone_;
+    }
+
     void committed();
     void aborted();
     void forget_transaction();
@@ -134,6 +140,10 @@ private:
     std::uint64_t sent_ = 0;                          // records of the open transaction
     std::uint64_t sent_bytes_ = 0;
     bool failed_ = false;  // it can only be aborted
+    // Kafka refuses a transaction for one topic's sake without naming it: then topics go one by
+    // one until it is found, or each has had its turn.
+    std::size_t turns_alone_ = 0;
+    std::size_t alone_ = 0;  // the topic whose turn it is, or was
     bool position_first_ = true;
     std::optional<Duration> round_trip_;  // of late commits, the shortest
     Instant begun_at_{};

@@ -39,6 +39,11 @@ bool Lane::is_due(const ForwardPartition& partition) const {
 // Chooses what the next transaction carries: of each partition that has something an equal part,
 // and what a small one leaves goes to the others. False: nothing at all.
 bool Lane::plan() {
+    if (turns_alone_ > 0) {
+        --turns_alone_;
+        alone_ = (alone_ + 1) % table_.topics().size();
+    }
+
     struct Waiting {
         ForwardPartition* partition;
         std::int64_t records;
@@ -59,7 +64,7 @@ bool Lane::plan() {
     for (std::size_t i = 0; i < partitions.size(); ++i) {
         auto& partition = partitions[i];
         partition.limit = partition.window.next();
-        if (!table_.may_send(partition)) continue;
+        if (!table_.may_send(partition) || !has_turn(partition)) continue;
         const storage::PartitionId id{static_cast<std::uint32_t>(i)};
         if (const auto records = log_.positions(id).durable - partition.limit; records > 0) {
             waiting.push_back({&partition, records});
@@ -116,14 +121,23 @@ void Lane::send(Engine::Turn& turn) {
     turn.sent = outcome.records;
     sent_ += outcome.records;
     if (outcome.trouble) {
-        gate_.stop(outcome.trouble->topic, outcome.trouble->error, outcome.trouble->text);
-        return abort(outcome.trouble->text);
+        const auto& [topic, error, text] = *outcome.trouble;
+        if (upstream::fault_of(error) != upstream::Fault::transient) {
+            gate_.stop(topic, error, text);
+        } else if (turns_alone_ > 0) {
+            gate_.stop(alone_, error, text);
+        } else {
+            // Refused for another topic's sake, perhaps.
+            turns_alone_ = table_.topics().size() + 1;
+        }
+        return abort(text);
     }
     if (feeder_.has_more(table_)) {
         if (outcome.more) turn.wait = Duration::zero();
         return;
     }
-    if (table_.in_flight() > 0) return;
+    // The commit itself waits for what is on its way, and it alone knows why some of that will not
+    // arrive.
     state_ = position_first_ ? State::committing : State::closing;
     start(position_first_ ? Step::commit : Step::send_positions);
 }
@@ -161,7 +175,23 @@ void Lane::on_reports(std::span<const upstream::DeliveryReport> reports) {
     progressed();
 }
 
-void Lane::abort(const std::string& reason) {
+// A topic may be described but not written to: only the transaction's own requests show it.
+void Lane::find_culprit(const ErrorCode& error, const std::string& reason) {
+    if (upstream::fault_of(error) != upstream::Fault::topic) return;
+    const auto& topics = table_.topics();
+    const bool is_known = std::any_of(topics.begin(), topics.end(), [](const ForwardTopic& topic) {
+        return topic.state == TopicState::draining;
+    });
+    if (is_known) return;
+    if (turns_alone_ > 0) {
+        gate_.stop(alone_, error, reason);
+    } else {
+        turns_alone_ = topics.size() + 1;
+    }
+}
+
+void Lane::abort(const std::string& reason, const ErrorCode& error) {
+    find_culprit(error, reason);
     log_line_(level_warning, "forward: a transaction is aborted: " + reason);
     problem_ = reason;
     note_error(reason);

@@ -26,7 +26,7 @@ enum class Step : std::uint8_t {
     init,            // fences a predecessor of the same id and ends its transaction; once, first
     read_positions,  // of the group; only what no open transaction may still change
     send_positions,  // into the transaction that was begun
-    commit,          // when every record was reported
+    commit,          // waits for the records that are on their way
     abort,
 };
 

@@ -1,4 +1,5 @@
-// forward_bench HOST:PORT TOPIC [PARTITIONS] [RECORDS] [SECONDS_TO_STAY]
+// forward_bench HOST:PORT TOPIC [PARTITIONS] [RECORDS] [SECONDS_TO_STAY] [PRODUCERS]
+// PRODUCERS: 0 at least once (the default), 1 or 2: exactly once over so many.
 // Forwards a backlog of 200-byte readings from memory and reads it back: rate, CPU, and whether
 // each record is there once and in order. The topic must be new, with that many partitions.
 #include "gateway/forward/forwarder.hpp"
@@ -80,6 +81,29 @@ Judgement judge(
     return judgement;
 }
 
+// A group and an id for each topic: the bench may be run again and again on one cluster.
+forward::Forwarder::Delivery delivery(
+    upstream::ProducerSettings settings,
+    const std::string& topic,
+    int producers
+) {
+    if (producers == 0) {
+        return [settings](upstream::Waker& waker, std::string& problem) {
+            return upstream::make_rdkafka_producer(settings, waker, problem);
+        };
+    }
+    settings.group_id = "bench-" + topic;
+    settings.queue_messages /= static_cast<std::size_t>(producers);
+    settings.queue_bytes /= static_cast<std::size_t>(producers);
+    return forward::Forwarder::ExactlyOnce{
+        .producers = static_cast<std::size_t>(producers),
+        .make = [settings](std::size_t number, upstream::Waker& waker, std::string& problem) {
+            auto numbered = settings;
+            numbered.transactional_id = settings.group_id + "-" + std::to_string(number);
+            return upstream::make_rdkafka_transactional(numbered, waker, problem);
+        }};
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -116,16 +140,15 @@ int main(int count, char** arguments) {
     }
     upstream::ProducerSettings settings;
     settings.client.bootstrap_servers = servers;
+    const int producers_wanted = count > 6 ? std::atoi(arguments[6]) : 0;
     auto meta = storage::open_meta(dir.path());
     const double cpu_before = cpu_seconds();
     const Instant begin = monotonic_now();
     auto forwarder = forward::Forwarder::start(
-        {.gateway_id = "bench"},
+        {.gateway_id = topic, .instance_id = "bench"},
         log,
         std::move(meta).value(),
-        [&](upstream::Waker& waker, std::string& problem) {
-            return upstream::make_rdkafka_producer(settings, waker, problem);
-        },
+        delivery(settings, topic, producers_wanted),
         [](int level, std::string_view line) {
             std::fprintf(stderr, "%d %.*s\n", level, static_cast<int>(line.size()), line.data());
         }

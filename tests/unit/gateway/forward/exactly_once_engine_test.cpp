@@ -324,6 +324,28 @@ TEST_CASE("exactly_once: a topic with too few partitions upstream waits, others 
     CHECK(bench.degraded().find("needs as many there") == std::string::npos);
 }
 
+TEST_CASE("exactly_once: a topic that may not be written to is found and waits", "[forward]") {
+    Bench bench;
+    bench.kafka.add_topic("secret", 1);
+    const auto secret = bench.log.ensure_topic("secret", 1).value()[0];
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.run();
+    bench.kafka.forbidden = "secret";
+    bench.log.add(secret, {.value = "s", .count = 2});
+    bench.log.add(id, {.count = 2});
+    bench.run(100);
+    CHECK(bench.kafka.committed == values(0, 2));
+    CHECK(bench.degraded().find("topic secret: ") != std::string::npos);
+    bench.log.add(id, {.count = 2});
+    bench.run(100);
+    CHECK(bench.kafka.committed == values(0, 4));
+    bench.kafka.forbidden.reset();
+    bench.now += minutes{1};
+    bench.run(100);
+    CHECK(bench.kafka.committed.size() == 6);
+    CHECK(bench.degraded().find("topic secret") == std::string::npos);
+}
+
 TEST_CASE("exactly_once: live traffic goes together every 100 ms at most", "[forward]") {
     Bench bench;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
@@ -371,9 +393,12 @@ TEST_CASE("exactly_once: the position goes first or last, as it is set", "[forwa
     SECTION("last") {
         bench.settings.position_first = PositionFirst::never;
     }
+    const bool first = bench.settings.position_first == PositionFirst::always;
+    bench.kafka.hangs = Step::send_positions;
     bench.run_without_reports();
-    const bool is_sent = bench.kafka.steps.back().second == Step::send_positions;
-    CHECK(is_sent == (bench.settings.position_first == PositionFirst::always));
+    CHECK(bench.kafka.steps.back().second == Step::send_positions);
+    CHECK(bench.kafka.ids[0].upstream.queue.size() == (first ? 0 : 5));
+    bench.kafka.hangs.reset();
     bench.run();
     CHECK(bench.kafka.committed == values(0, 5));
     CHECK(bench.kafka.positions.at({"t", 0}).offset == 5);

@@ -34,6 +34,7 @@ struct ScriptedUpstream {
     std::vector<std::string> created;
     std::vector<Seen> queue;      // taken, not yet reported
     std::vector<Seen> delivered;  // confirmed, in order
+    int failed = 0;
     std::deque<upstream::DeliveryReport> reports;
 
     // Confirms the first `count` records of the queue.
@@ -53,6 +54,7 @@ struct ScriptedUpstream {
             {.tag = queue[place].tag, .bytes = queue[place].bytes, .fault = fault, .code = code}
         );
         if (fault == upstream::Fault::none) delivered.push_back(queue[place]);
+        if (fault != upstream::Fault::none) ++failed;
         queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(place));
     }
 

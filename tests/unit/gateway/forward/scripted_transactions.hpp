@@ -35,7 +35,9 @@ struct ScriptedKafka {
     // The next answers to a step, before it goes well again.
     std::map<upstream::Step, std::deque<upstream::StepDone>> answers;
     std::optional<upstream::Step> hangs;  // this step does not end
-    bool commits_in_secret = false;       // a commit that fails has happened all the same
+    // Records of this topic end the transaction, and nothing says which they were.
+    std::optional<std::string> forbidden;
+    bool commits_in_secret = false;  // a commit that fails has happened all the same
 
     void add_topic(const std::string& name, std::int32_t partitions) {
         for (auto& id : ids) {
@@ -68,6 +70,7 @@ struct ScriptedKafka {
     static void end(Id& id) {
         id.open.clear();
         id.upstream.delivered.clear();
+        id.upstream.failed = 0;
         id.in_transaction = false;
     }
 };
@@ -86,6 +89,10 @@ public:
 
     std::optional<upstream::StepDone> take_done() override {
         if (!asked_ || kafka_.hangs == asked_) return std::nullopt;
+        const bool is_commit = asked_ == upstream::Step::commit;
+        if (is_commit && (!id().upstream.queue.empty() || !id().upstream.reports.empty())) {
+            return std::nullopt;  // as librdkafka, which flushes first
+        }
         const auto step = *std::exchange(asked_, std::nullopt);
         if (auto& scripted = kafka_.answers[step]; !scripted.empty()) {
             auto done = scripted.front();
@@ -94,6 +101,13 @@ public:
             return done;
         }
         upstream::StepDone done{.step = step};
+        if (is_commit && (carries_forbidden() || id().upstream.failed > 0)) {
+            done.result = upstream::StepResult::abort;
+            // TOPIC_AUTHORIZATION_FAILED, or _PURGE_QUEUE
+            done.error = upstream::upstream_error(carries_forbidden() ? 29 : -152);
+            done.text = done.error.message();
+            return done;
+        }
         switch (step) {
             case upstream::Step::init:
                 ++id().taken_over;
@@ -126,6 +140,13 @@ public:
     }
 
 private:
+    [[nodiscard]] bool carries_forbidden() {
+        const auto& open = id().open;
+        return kafka_.forbidden && std::any_of(open.begin(), open.end(), [&](const auto& position) {
+                   return position.first.first == *kafka_.forbidden;
+               });
+    }
+
     ScriptedKafka::Id& id() { return kafka_.ids[number_]; }
 
     ScriptedKafka& kafka_;
