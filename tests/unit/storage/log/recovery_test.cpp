@@ -292,6 +292,23 @@ TEST_CASE("recovery: indexes that are lost are made again", "[recovery]") {
     f.check_whole(40);
 }
 
+TEST_CASE("recovery: a ring without a header is kept, also by later starts", "[recovery]") {
+    Fixture f;
+    f.put(0, 10);
+    REQUIRE(f.log->checkpoint_now());
+    f.log.reset();
+    f.disk.flip_bit(ring_file, 20, 1);
+    f.disk.flip_bit(ring_file, block_bytes + 20, 1);
+    const Buffer ring = f.disk.content(ring_file);
+    for (int start = 0; start < 3; ++start) {
+        f.open();
+        f.check_whole(10);
+        f.log.reset();
+        CHECK(f.disk.content(std::string{ring_file} + ".damaged-1") == ring);
+    }
+    CHECK_FALSE(f.disk.exists(std::string{ring_file} + ".damaged-2"));
+}
+
 TEST_CASE(
     "recovery: a segment whose sync failed is left for a new one, and nothing is lost",
     "[recovery]"
