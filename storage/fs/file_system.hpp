@@ -37,9 +37,6 @@ public:
     virtual Result<std::uint64_t> size() = 0;
     // A hint that what was written or read is not needed in the page cache any more.
     virtual void forget_cached(FilePosition at, std::uint64_t bytes) = 0;
-
-    // A hint that this will be read soon: the disk may fetch it while the caller computes.
-    virtual void will_read(FilePosition /*at*/, std::uint64_t /*bytes*/) {}
 };
 
 inline constexpr std::size_t block_bytes = 4096;

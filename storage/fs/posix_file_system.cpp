@@ -141,24 +141,16 @@ public:
     }
 
     void forget_cached(FilePosition at, std::uint64_t bytes) override {
-        advise(at, bytes, POSIX_FADV_DONTNEED);
-    }
-
-    void will_read(FilePosition at, std::uint64_t bytes) override {
-        advise(at, bytes, POSIX_FADV_WILLNEED);
-    }
-
-private:
-    // A hint: whether it worked changes nothing.
-    void advise(FilePosition at, std::uint64_t bytes, int advice) {
+        // A hint: whether it worked changes nothing.
         static_cast<void>(::posix_fadvise(
             descriptor_.get(),
             static_cast<off_t>(at.value()),
             static_cast<off_t>(bytes),
-            advice
+            POSIX_FADV_DONTNEED
         ));
     }
 
+private:
     // fdatasync also writes the metadata that is needed to read the data back: the length and where
     // the blocks are. EINTR is given back as it is: what a second call would say is not known.
     Result<void> sync_data() {

@@ -10,7 +10,8 @@ namespace milepost::storage {
 
 namespace {
 
-constexpr std::size_t read_bytes = 1 * mib;
+// Small enough to stay in the cache between the read and the checksum.
+constexpr std::size_t read_bytes = 256 * kib;
 
 bool is_format_error(const ErrorCode& error) {
     return error.category() == format_category();
