@@ -123,7 +123,7 @@ private:
             }
             if (!section->has_value()) return {};
             if (const auto* records = std::get_if<RecordsSection>(&**section)) {
-                MILEPOST_TRY(replay_records(*records));
+                MILEPOST_TRY(replay_records(*records, frame.place.sequence));
             } else if (const auto* session = std::get_if<SessionSection>(&**section)) {
                 report_.sessions.push_back(
                     {.client_id = std::string{session->client_id},
@@ -133,10 +133,11 @@ private:
         }
     }
 
-    Result<void> replay_records(const RecordsSection& section) {
+    Result<void> replay_records(const RecordsSection& section, std::uint64_t sequence) {
         const TopicPartition name{
             .topic = std::string{section.topic},
             .partition = section.partition};
+        named_in_[name] = sequence;
         const auto header = check_batch(section.batch);
         auto id = partitions_.find(name);
         if (!id) {
@@ -189,7 +190,7 @@ private:
 
     // What rotten frames say they held at the end of a partition is a hole, too. Their word counts
     // where it goes on from what is there, or where other frames are lost without a word, and no
-    // further than those can have reached.
+    // further than those can have reached. A later frame that names the partition knows better.
     void reach_the_lost() {
         std::int64_t silent = 0;
         for (const SequenceHole& hole : input_.holes)
@@ -199,7 +200,9 @@ private:
             silent -= std::exchange(last, lost.sequence) != lost.sequence ? 1 : 0;
         for (const LostRecords& lost : input_.lost) {
             const auto id = partitions_.find(lost.name);
-            if (!id) continue;
+            const auto named = named_in_.find(lost.name);
+            const bool is_older = named != named_in_.end() && named->second > lost.sequence;
+            if (!id || is_older) continue;
             const Offset end = partitions_[*id].positions().durable;
             if (lost.next <= end || lost.base - end > silent * frame_records_max) continue;
             add_gap(lost.name, end, lost.next);
@@ -235,6 +238,8 @@ private:
     ReaderCache& readers_;
     RecoveryReport& report_;
     std::map<TopicPartition, std::optional<CheckpointPartition>> found_;
+    std::map<TopicPartition, std::uint64_t>
+        named_in_;  // the last whole frame that has records of it
 };
 
 }  // namespace
