@@ -48,7 +48,10 @@ Result<void> PartitionWriter::open_active(Offset from) {
     if (active_) return {};
     if (distrusted_) MILEPOST_TRY(leave_distrusted(from));
     const auto last = partition_.last_segment();
-    auto opened = last && !distrusted_
+    // A segment that has ended stays so, although the next one could not be begun: files of that
+    // one may be there, and recovery ends a segment where the next one begins.
+    const bool goes_on = last && !distrusted_ && last->base != ended_base_;
+    auto opened = goes_on
                       ? SegmentWriter::recover(files_, partition_.folder(), last->base, last->bytes)
                       : create_segment(from);
     if (!opened) return opened.error();
@@ -67,6 +70,7 @@ Result<void> PartitionWriter::leave_distrusted(Offset from) {
         if (!cut) return cut.error();
         // Its final time entry is a hint, and its sync may fail once more.
         (void)(*cut)->seal().has_error();
+        ended_base_ = last->base;
         return {};
     }
     return distrusted_base_ == from ? remove_files(from) : Result<void>{};
@@ -120,6 +124,7 @@ Result<void> PartitionWriter::roll(Offset base) {
     }
     // Behind a hole at the end nothing of it may be new.
     if (active_->next_offset() >= partition_.segments_end()) publish_active();
+    ended_base_ = active_->base_offset();
     auto made = create_segment(base);
     if (!made) return made.error();
     active_ = std::move(*made);

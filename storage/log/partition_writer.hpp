@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace milepost::storage {
 
@@ -67,6 +68,7 @@ private:
     Offset piece_next_;
     bool distrusted_ = false;
     Offset distrusted_base_;
+    std::optional<Offset> ended_base_;  // of the segment that was ended last
     std::uint64_t bytes_written_ = 0;
 };
 
