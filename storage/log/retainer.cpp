@@ -51,7 +51,11 @@ Result<void> Retainer::run(const ClockReading& now) {
     const std::lock_guard guard{running_};
     clock_.update(now);
     parts_.checkpointer.set_clock(clock_.reference());
-    const std::uint64_t needed = work_out_bytes_needed();
+    const Needs needs = work_out_needs();
+    // What others have filled the disk with is no reason to lose what nobody else has.
+    const bool gives_for_disk = parts_.config.forwards ||
+                                parts_.config.full == FullPolicy::drop_oldest;
+    const std::uint64_t needed = gives_for_disk ? needs.most() : needs.over_limit;
     Result<void> result;
     if (needed > 0 || !parts_.config.retention.empty()) {
         for (const Removal& removal : plan_retention(look(needed, now.wall))) {
@@ -65,10 +69,10 @@ Result<void> Retainer::run(const ClockReading& now) {
 
 std::uint64_t Retainer::bytes_needed() {
     const std::lock_guard guard{running_};
-    return work_out_bytes_needed();
+    return work_out_needs().most();
 }
 
-std::uint64_t Retainer::work_out_bytes_needed() {
+Retainer::Needs Retainer::work_out_needs() {
     std::uint64_t log_bytes = parts_.config.ring_bytes;
     for (const PartitionId id : parts_.partitions.ids()) {
         for (const SegmentFacts& segment : parts_.partitions[id].segments())
@@ -82,8 +86,9 @@ std::uint64_t Retainer::work_out_bytes_needed() {
     const std::uint64_t limit = parts_.config.limit_bytes;
     const std::uint64_t over_limit = log_bytes + reserve > limit ? log_bytes + reserve - limit : 0;
     const auto space = parts_.files.space(parts_.config.data_dir);
-    if (!space || space->available_bytes >= reserve) return over_limit;
-    return std::max(over_limit, reserve - space->available_bytes);
+    Needs needs{.over_limit = over_limit};
+    if (space && space->available_bytes < reserve) needs.of_disk = reserve - space->available_bytes;
+    return needs;
 }
 
 RetentionInput Retainer::look(std::uint64_t needed, Timestamp now) {

@@ -10,6 +10,7 @@
 #include "storage/log/reader_cache.hpp"
 #include "storage/log/retention.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -53,7 +54,15 @@ private:
         SegmentFacts segment;
     };
 
-    [[nodiscard]] std::uint64_t work_out_bytes_needed();
+    // Bytes that should go: for the log's own limit, and for the reserve of the disk.
+    struct Needs {
+        std::uint64_t over_limit = 0;
+        std::uint64_t of_disk = 0;
+
+        [[nodiscard]] std::uint64_t most() const { return std::max(over_limit, of_disk); }
+    };
+
+    [[nodiscard]] Needs work_out_needs();
     [[nodiscard]] RetentionInput look(std::uint64_t needed, Timestamp now);
     [[nodiscard]] TopicRetention limits_of(const TopicPartition& name) const;
     Timestamp find_max_timestamp(const Partition& partition, const SegmentFacts& segment);

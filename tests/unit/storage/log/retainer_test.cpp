@@ -286,6 +286,20 @@ TEST_CASE("retainer: without an upstream what expires is in the ledger", "[reten
     CHECK(f.ledger.entries.front().reason == "retention_bytes");
 }
 
+TEST_CASE("retainer: without an upstream a disk that others filled takes nothing", "[retention]") {
+    for (const bool forwards : {false, true}) {
+        Fixture f;
+        f.config.forwards = forwards;
+        f.open();
+        f.put(400);
+        f.forward_all();
+        f.disk.set_capacity(f.disk.snapshot().page_count() * block_bytes + 4 * kib);
+        REQUIRE(f.log->retain_now());
+        // What Kafka has makes room; what nobody else has stays.
+        CHECK((f.positions().start > Offset{0}) == forwards);
+    }
+}
+
 TEST_CASE("retainer: a clock that jumps deletes nothing", "[retention]") {
     Fixture f;
     f.config.retention["t"].age = std::chrono::hours{24 * 7};
