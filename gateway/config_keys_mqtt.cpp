@@ -1,0 +1,158 @@
+#include "gateway/config_key_tables.hpp"
+
+#include <array>
+
+namespace milepost {
+
+namespace {
+
+constexpr std::int64_t port_max = 0xFFFF;
+constexpr std::int64_t mqtt_packet_bytes_max = 268'435'455 + 5;  // MQTT 5.0, 1.5.5
+constexpr std::int64_t mqtt_text_bytes_max = 0xFFFF;             // MQTT 5.0, 1.5.4
+
+constexpr std::array table{
+    Key{"mqtt.listener",
+        "address",
+        KeyType::text,
+        "\"127.0.0.1\"",
+        {1, 64},
+        "",
+        "An IP address, \"0.0.0.0\" or \"::\" for all.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().address = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "port",
+        KeyType::integer,
+        "1883",
+        {0, port_max},
+        "",
+        "0 takes a free one, which the log names.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().port = keys::number<std::uint16_t>(value);
+        }},
+    Key{"mqtt.listener",
+        "anonymous",
+        KeyType::boolean,
+        "false",
+        {},
+        "",
+        "Lets everybody in who can reach the address.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().anonymous = std::get<bool>(value);
+        }},
+
+    Key{"mqtt",
+        "max_packet_bytes",
+        KeyType::bytes,
+        "\"256KiB\"",
+        {128, mqtt_packet_bytes_max},
+        "",
+        "The largest MQTT packet. Not over the largest record: the smaller of 1,000,000 and 1/8 "
+        "of\n"
+        "log.ring_bytes; the default follows a smaller ring down.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.packet_bytes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "max_connections",
+        KeyType::integer,
+        "10000",
+        {1, 1'000'000},
+        "",
+        "At the same time, all listeners together. The default suits 512 MiB of memory.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.connections_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "in_flight_publishes",
+        KeyType::integer,
+        "256",
+        {1, 0xFFFF},
+        "",
+        "Publishes that one connection may have unacknowledged before its socket is not read.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.in_flight_publishes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "in_flight_bytes",
+        KeyType::bytes,
+        "\"256KiB\"",
+        {128, 1024 * keys::mebi},
+        "",
+        "The same in bytes.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.in_flight_bytes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "keep_alive_max",
+        KeyType::seconds,
+        "65535",
+        {1, 0xFFFF},
+        "",
+        "A 5.0 client that asks for more, or for none, gets this one (Server Keep Alive).\n"
+        "65535: whatever the client asks for.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.keep_alive_max = std::chrono::seconds{keys::number<std::int64_t>(value)};
+        }},
+    Key{"mqtt",
+        "max_topic_bytes",
+        KeyType::integer,
+        "512",
+        {1, mqtt_text_bytes_max},
+        "",
+        "The longest MQTT topic.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.topic_bytes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "max_client_id_bytes",
+        KeyType::integer,
+        "256",
+        {23, mqtt_text_bytes_max},
+        "",
+        "The longest client id.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.client_id_bytes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "session_expiry_max",
+        KeyType::seconds,
+        "\"7d\"",
+        {0, 0xFFFFFFFE},
+        "",
+        "How long a session outlives its connection at most.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.session_expiry_max = std::chrono::seconds{
+                keys::number<std::int64_t>(value)};
+        }},
+
+    Key{"admin",
+        "address",
+        KeyType::text,
+        "\"127.0.0.1\"",
+        {1, 64},
+        "",
+        "There is no authentication here: whoever reaches it reads everything.",
+        [](Config& config, const KeyValue& value) {
+            config.admin.address = keys::text(value);
+        }},
+    Key{"admin",
+        "port",
+        KeyType::integer,
+        "8080",
+        {0, port_max},
+        "",
+        "",
+        [](Config& config, const KeyValue& value) {
+            config.admin.port = keys::number<std::uint16_t>(value);
+        }},
+};
+
+}  // namespace
+
+std::span<const Key> mqtt_keys() {
+    return table;
+}
+
+}  // namespace milepost
