@@ -79,11 +79,11 @@ public:
 
     // Records of about 1 KiB: about 60 fill a segment.
     void put(int count) {
-        const std::string value(1000, 'v');
+        const std::string value(value_bytes, 'v');
         for (int i = 0; i < count; ++i) {
             REQUIRE(log->append(partition, record("k", value + std::to_string(written)), {}));
             ++written;
-            if (i % 40 == 39) step();
+            if (i % step_records == step_records - 1) step();
         }
         step();
     }
@@ -107,7 +107,7 @@ public:
         for (std::size_t i = 0; i < got.values.size(); ++i) {
             const std::int64_t offset = at.start.value() + static_cast<std::int64_t>(i);
             const bool is_right = got.offsets[i] == offset &&
-                                  got.values[i].substr(1000) == std::to_string(offset);
+                                  got.values[i].substr(value_bytes) == std::to_string(offset);
             if (!is_right) ++wrong;
         }
         CHECK(wrong == 0);
@@ -128,6 +128,8 @@ public:
     std::unique_ptr<DiskLog> log;
     PartitionId partition;
     std::int64_t written = 0;
+    std::size_t value_bytes = 1000;
+    int step_records = 40;
 };
 
 ClockReading days_later(std::int64_t days) {
@@ -328,11 +330,13 @@ TEST_CASE("retainer: a power cut at any call of retention leaves what is owed", 
     const auto full = GENERATE(FullPolicy::block, FullPolicy::drop_oldest);
     Fixture f;
     f.config.full = full;
+    f.value_bytes = 10'000;  // few, that each cut is quick to look through
+    f.step_records = 4;
     f.open();
-    f.put(3500);
+    f.put(350);
     f.log.reset();
     const auto before = f.disk.snapshot();
-    const Offset forwarded{full == FullPolicy::block ? 3500 : 90};
+    const Offset forwarded{full == FullPolicy::block ? 350 : 9};
 
     std::uint64_t nth = 0;
     for (bool crashed = true; crashed;) {
