@@ -7,8 +7,8 @@
 #include "gateway/tool/owner.hpp"
 #include "storage/fs/posix_file_system.hpp"
 #include "storage/log/errc.hpp"
+#include "storage/meta/carry_over.hpp"
 #include "storage/meta/meta_keeper.hpp"
-#include "storage/meta/position_store.hpp"
 #include "storage/meta/schema.hpp"
 
 #include <fmt/core.h>
@@ -40,18 +40,13 @@ int run(const AdoptOptions& options) {
     storage::PosixFileSystem files;
     auto meta = storage::open_meta(options.data_dir);
     if (!meta) fail(options, meta.error());
-    auto positions = storage::open_meta(options.data_dir);
-    if (!positions) fail(options, positions.error());
+    auto carrier = storage::open_meta(options.data_dir);
+    if (!carrier) fail(options, carrier.error());
     storage::MetaKeeper keeper{std::move(*meta)};
     storage::AdoptOptions how{.machine_id_hash = machine_id_hash()};
-    if (!options.from_start) {
-        how.before = [&](std::string_view old_id, std::string_view new_id) -> Result<void> {
-            storage::PositionStore store{*positions};
-            const auto known = store.load(old_id);
-            if (!known) return known.error();
-            return store.save(new_id, *known);
-        };
-    }
+    how.before = [&](std::string_view old_id, std::string_view new_id) {
+        return storage::carry_over(*carrier, old_id, new_id, !options.from_start);
+    };
     const auto done = storage::adopt_log(files, options.data_dir, keeper, how);
     if (!done) fail(options, done.error());
     if (options.json) {

@@ -132,7 +132,7 @@ private:
         for (const auto& position : *loaded) {
             forwarded_.insert_or_assign(position.partition, position.forwarded);
         }
-        storage::GapLedger ledger{*connection};
+        storage::GapLedger ledger{*connection, std::string{log_->log_id()}};
         auto gaps = ledger.list();
         if (!gaps) throw refuse(gaps.error());
         gaps_ = std::move(*gaps);

@@ -1,5 +1,7 @@
 #include "gateway/tool/meta_look.hpp"
 
+#include "storage/fs/posix_file_system.hpp"
+#include "storage/log/adopt.hpp"
 #include "storage/meta/database.hpp"
 #include "storage/meta/errc.hpp"
 #include "storage/meta/gap_ledger.hpp"
@@ -31,6 +33,8 @@ bool is_damage(const ErrorCode& error) {
 
 MetaLook look_at_meta(const std::filesystem::path& data_dir) {
     MetaLook look;
+    storage::PosixFileSystem files;
+    look.log_id = storage::find_log_id(files, data_dir);
     std::error_code ignored;
     look.is_there = std::filesystem::exists(data_dir / storage::meta_file_name, ignored);
     if (!look.is_there) return look;
@@ -52,7 +56,7 @@ MetaLook look_at_meta(const std::filesystem::path& data_dir) {
         look.note = *checked;
         return look;
     }
-    auto gaps = storage::GapLedger{*connection}.list();
+    auto gaps = storage::GapLedger{*connection, look.log_id}.list();
     if (!gaps) return give_up(gaps.error());
     look.gaps = std::move(*gaps);
     return look;

@@ -62,7 +62,7 @@ public:
         }
         check_space(*plan);
         if (meta.is_damaged) set_meta_aside();
-        do_it(std::move(*plan));
+        do_it(std::move(*plan), meta.log_id);
         print(actions, notes, true);
         return check();
     }
@@ -87,10 +87,11 @@ private:
             )};
     }
 
-    void do_it(storage::RepairPlan plan) {
+    void do_it(storage::RepairPlan plan, const std::string& log_id) {
         auto connection = storage::open_meta(options_.data_dir);
         if (!connection) fail(connection.error());
         storage::MetaKeeper keeper{std::move(*connection)};
+        keeper.keep_for(log_id);
         const auto done = storage::carry_out(files_, std::move(plan), keeper);
         if (done) return;
         if (is_locked(done.error())) fail(done.error());

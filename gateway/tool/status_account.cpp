@@ -17,10 +17,6 @@ struct Range {
     Offset end;
 };
 
-bool is_of_retention(std::string_view reason) {
-    return is_expiry(reason) || reason == name_of(RemovalReason::drop_oldest);
-}
-
 std::int64_t overlap(const Range& range, Offset first, Offset end) {
     return std::max<std::int64_t>(0, std::min(range.end, end) - std::max(range.first, first));
 }
@@ -49,7 +45,7 @@ AccountLine line_of(const PartitionFacts& facts, const std::vector<storage::Gap>
     std::vector<Range> named;
     for (const storage::Gap& gap : gaps) {
         if (gap.partition != facts.name) continue;
-        const Offset reach = is_of_retention(gap.reason) ? facts.start : facts.durable;
+        const Offset reach = storage::is_of_retention(gap.reason) ? facts.start : facts.durable;
         const Range range{gap.first, std::min(gap.end, reach)};
         if (range.first >= range.end) continue;
         std::vector<Range> pieces{range};

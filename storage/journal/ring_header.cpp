@@ -61,11 +61,19 @@ std::optional<std::uint32_t> parse_name(std::string_view name) {
     return generation;
 }
 
+std::uint64_t random_number() {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32U) | device();
+}
+
 }  // namespace
 
 std::uint64_t make_ring_key() {
-    std::random_device device;
-    return (std::uint64_t{device()} << 32U) | device();
+    return random_number();
+}
+
+std::uint64_t make_log_id() {
+    return random_number();
 }
 
 Buffer encode_ring_header(const RingHeader& header) {

@@ -49,6 +49,7 @@ struct RingHeader {
 
 // Unlike that of any other ring.
 [[nodiscard]] std::uint64_t make_ring_key();
+[[nodiscard]] std::uint64_t make_log_id();
 // Both copies.
 [[nodiscard]] Buffer encode_ring_header(const RingHeader& header);
 // From both copies, the first that is whole. JournalErrc::header_damaged, newer_version.

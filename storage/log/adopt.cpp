@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdio>
 #include <memory>
-#include <random>
 #include <utility>
 
 namespace milepost::storage {
@@ -17,11 +16,6 @@ namespace {
 
 constexpr const char* journal_name = "journal";
 constexpr const char* lock_name = "lock";
-
-std::uint64_t random_number() {
-    std::random_device device;
-    return (std::uint64_t{device()} << 32U) | device();
-}
 
 class NobodyListens final : public GroupListener {
 public:
@@ -63,6 +57,19 @@ std::string log_id_text(std::uint64_t log_id) {
     std::array<char, 17> text{};
     (void)std::snprintf(text.data(), text.size(), "%016lx", log_id);
     return text.data();
+}
+
+std::string find_log_id(FileSystem& files, const std::filesystem::path& data_dir) {
+    const auto folder = data_dir / journal_name;
+    const auto generations = ring_generations(files, folder);
+    if (!generations || generations->empty()) return {};
+    auto file = files.open(ring_path(folder, generations->back()), OpenMode::read);
+    if (!file) return {};
+    Buffer bytes(slots_begin);
+    const auto got = (*file)->read_at(FilePosition{0}, bytes);
+    if (!got) return {};
+    const auto header = decode_ring_header(Bytes{bytes}.first(*got));
+    return header ? log_id_text(header->log_id) : std::string{};
 }
 
 Result<void> check_rings(
@@ -114,8 +121,8 @@ Result<Adoption> adopt_log(
     if (needs_a_frame((*old)->replayed())) return LogErrc::folder_in_use;
     RingHeader header = (*old)->header();
     const std::string old_id = log_id_text(header.log_id);
-    header.log_id = random_number();
-    header.ring_key = random_number();
+    header.log_id = make_log_id();
+    header.ring_key = make_ring_key();
     header.generation += 1;
     header.machine_id_hash = options.machine_id_hash;
     const std::string new_id = log_id_text(header.log_id);

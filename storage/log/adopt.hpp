@@ -16,6 +16,10 @@ namespace milepost::storage {
 // 16 hex digits.
 [[nodiscard]] std::string log_id_text(std::uint64_t log_id);
 
+// Of the newest ring in a data folder; empty where none has a header that can be read. Takes no
+// lock and writes nothing.
+[[nodiscard]] std::string find_log_id(FileSystem& files, const std::filesystem::path& data_dir);
+
 // Whether the folder belongs to another machine. Where either has no id nothing is said.
 [[nodiscard]] inline bool is_from_elsewhere(const RingHeader& header, std::uint64_t machine) {
     return header.machine_id_hash != 0 && machine != 0 && header.machine_id_hash != machine;
@@ -40,7 +44,7 @@ struct Adoption {
 struct AdoptOptions {
     std::uint64_t machine_id_hash = 0;  // of this machine
     // Called with both ids when everything is in segments and before the new id is the folder's:
-    // to carry positions over. An error ends the adoption with nothing changed.
+    // to carry gap ledger and positions over. An error ends the adoption with nothing changed.
     std::function<Result<void>(std::string_view old_id, std::string_view new_id)> before{};
 };
 

@@ -122,13 +122,14 @@ private:
 
     DiskLog(LogConfig config, Wiring wiring);
 
-    // Opening.
+    // Opening; disk_log_journal.cpp from open_journal() to tell_keeper().
     Result<void> open_journal(RecoveryReport& report);
     Result<void> make_journal(
         std::uint32_t generation,
         bool behind_segments,
         RecoveryReport& report
     );
+    void serve_in_ledger(LogOrigin origin, RecoveryReport& report);
     Result<void> sync_names();
     Result<void> read_journal(RecoveryReport& report);
     void tell_keeper(RecoveryReport& report);

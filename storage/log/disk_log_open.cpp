@@ -1,18 +1,9 @@
-#include "storage/base/check.hpp"
-#include "storage/journal/errc.hpp"
 #include "storage/journal/frame.hpp"
-#include "storage/journal/ring_header.hpp"
-#include "storage/log/adopt.hpp"
 #include "storage/log/disk_log.hpp"
-#include "storage/log/errc.hpp"
-#include "storage/log/recovery.hpp"
-#include "storage/log/recovery_table.hpp"
 #include "storage/log/segment_name.hpp"
-#include "storage/log/set_aside.hpp"
+#include "storage/log/errc.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <random>
 #include <utility>
 
 #include <unistd.h>
@@ -21,11 +12,6 @@ namespace milepost::storage {
 
 namespace {
 
-std::uint64_t random_number() {
-    std::random_device device;
-    return (std::uint64_t{device()} << 32U) | device();
-}
-
 std::uint64_t memory_bytes() {
     const long pages = ::sysconf(_SC_PHYS_PAGES);
     const long page_bytes = ::sysconf(_SC_PAGESIZE);
@@ -33,27 +19,8 @@ std::uint64_t memory_bytes() {
     return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
 }
 
-std::string hex(std::uint64_t number) {
-    std::array<char, 17> text{};
-    (void)std::snprintf(text.data(), text.size(), "%016lx", number);
-    return text.data();
-}
-
 std::filesystem::path journal_folder(const LogConfig& config) {
     return config.data_dir / "journal";
-}
-
-// The next start removes older rings; this one may be of use to somebody.
-Result<std::filesystem::path> set_unreadable_aside(
-    FileSystem& files,
-    const std::filesystem::path& folder,
-    std::uint32_t generation
-) {
-    const auto ring = ring_path(folder, generation);
-    auto beside = name_beside(files, ring);
-    if (!beside) return beside.error();
-    MILEPOST_TRY(files.rename(ring, *beside));
-    return beside;
 }
 
 // Has no posts, no listener and no keeper to speak to.
@@ -150,159 +117,6 @@ Result<std::unique_ptr<DiskLog>> DiskLog::open_for_reading(
     return log;
 }
 
-Result<void> DiskLog::open_journal(RecoveryReport& report) {
-    FileSystem& files = wiring_.files;
-    MILEPOST_TRY(files.make_directory(journal_folder(config_)));
-    const auto generations = ring_generations(files, journal_folder(config_));
-    if (!generations) return generations.error();
-    const auto segments = look_for_segments(files, config_.data_dir);
-    if (!segments) return segments.error();
-
-    JournalState state = JournalState::missing;
-    std::uint32_t generation = 0;
-    if (!generations->empty()) {
-        generation = generations->back();
-        auto ring = Ring::open(files, journal_folder(config_), generation);
-        if (ring) {
-            ring_ = std::move(*ring);
-            state = JournalState::there;
-            std::string ids;
-            const auto checked = check_rings(files, journal_folder(config_), ring_->header(), ids);
-            if (!checked) {
-                report.notes.push_back("journal: " + ids);
-                return checked;
-            }
-            report.is_from_elsewhere = is_from_elsewhere(ring_->header(), config_.machine_id_hash);
-        } else if (ring.error() == JournalErrc::header_damaged) {
-            state = JournalState::unreadable;
-            const auto kept = set_unreadable_aside(files, journal_folder(config_), generation);
-            if (!kept) return kept.error();
-            report.notes.push_back(
-                "journal: no header of it can be read: it is kept as " + kept->filename().string()
-            );
-        } else {
-            return ring.error();
-        }
-    }
-    switch (decide_folder(state, *segments == SegmentsThere::some)) {
-        case FolderDecision::make: return make_journal(generation + 1, false, report);
-        case FolderDecision::make_behind_segments:
-            return make_journal(generation + 1, true, report);
-        case FolderDecision::go_on: break;
-    }
-    log_id_ = hex(ring_->header().log_id);
-    MILEPOST_TRY(sync_names());
-    // Left from a crash while a ring was replaced. The next start tries again.
-    (void)Ring::remove_older(files, journal_folder(config_), generation).has_error();
-    const Replay& replayed = ring_->replayed();
-    return recover(
-        {.files = files,
-         .data_dir = config_.data_dir,
-         .slot = replayed.slot,
-         .frames = replayed.frames,
-         .holes = replayed.holes,
-         .lost = replayed.lost},
-        partitions_,
-        readers_,
-        report
-    );
-}
-
-Result<void> DiskLog::make_journal(
-    std::uint32_t generation,
-    bool behind_segments,
-    RecoveryReport& report
-) {
-    MILEPOST_TRY(recover(
-        {.files = wiring_.files,
-         .data_dir = config_.data_dir,
-         .slot = std::nullopt,
-         .frames = {},
-         .holes = {},
-         .lost = {}},
-        partitions_,
-        readers_,
-        report
-    ));
-    report.created = !behind_segments;
-    if (behind_segments) report.notes.emplace_back("journal: made behind the segments");
-    const RingHeader header{
-        .log_id = random_number(),
-        .ring_key = make_ring_key(),
-        .generation = generation,
-        .ring_bytes = config_.ring_bytes,
-        .machine_id_hash = config_.machine_id_hash};
-    Checkpoint first;
-    first.wall = wall_now();
-    first.partitions = describe(partitions_);
-    auto ring = Ring::create(wiring_.files, journal_folder(config_), header, std::move(first));
-    if (!ring) return ring.error();
-    ring_ = std::move(*ring);
-    log_id_ = hex(header.log_id);
-    return sync_names();
-}
-
-// Makes the names durable that lead to the journal and to the partitions. An earlier process may
-// have made them and been killed before it synced them.
-Result<void> DiskLog::sync_names() {
-    MILEPOST_TRY(wiring_.files.sync_directory(journal_folder(config_)));
-    MILEPOST_TRY(wiring_.files.sync_directory(config_.data_dir));
-    // The folder itself may be new. Above a folder that somebody made for us nothing may be open to
-    // us; then it is theirs to keep.
-    auto parent = config_.data_dir.parent_path();
-    if (parent.empty()) parent = ".";
-    auto synced = wiring_.files.sync_directory(parent);
-    if (!synced && synced.error() == boost::system::errc::permission_denied) return {};
-    return synced;
-}
-
-Result<void> DiskLog::read_journal(RecoveryReport& report) {
-    FileSystem& files = wiring_.files;
-    const auto generations = ring_generations(files, journal_folder(config_));
-    std::optional<Slot> no_slot;
-    if (generations && !generations->empty()) {
-        auto file =
-            files.open(ring_path(journal_folder(config_), generations->back()), OpenMode::read);
-        if (!file) return file.error();
-        auto replayed = replay_ring(**file);
-        if (replayed) {
-            replay_.emplace(std::move(*replayed));
-            log_id_ = hex(replay_->header.log_id);
-        } else if (replayed.error() != JournalErrc::header_damaged) {
-            return replayed.error();
-        }
-    }
-    const auto segments = look_for_segments(files, config_.data_dir);
-    if (!segments || (!replay_ && *segments == SegmentsThere::none)) return LogErrc::not_a_log;
-    if (!replay_) report.notes.emplace_back("journal: there is none that can be read");
-    RecoveryInput input{
-        .files = files,
-        .data_dir = config_.data_dir,
-        .slot = replay_ ? replay_->slot : no_slot,
-        .frames = {},
-        .holes = {},
-        .lost = {},
-        .read_only = true};
-    if (replay_) {
-        input.frames = replay_->frames;
-        input.holes = replay_->holes;
-        input.lost = replay_->lost;
-    }
-    return recover(input, partitions_, readers_, report);
-}
-
-// On a full disk the Keeper can take nothing in. Nothing is lost by that: gaps are entered at a
-// later step, session deltas are folded by the next checkpoint, and keep their frames until then.
-void DiskLog::tell_keeper(RecoveryReport& report) {
-    for (const Gap& gap : report.gaps) {
-        if (!wiring_.keeper.record(gap)) noticed_gaps_.push_back(gap);
-    }
-    report.sessions_folded = report.sessions.empty() || wiring_.keeper.fold(report.sessions);
-    if (report.sessions_folded) return;
-    unfolded_sessions_ = report.sessions;
-    report.notes.emplace_back("sessions of the journal cannot be saved now: they will be");
-}
-
 // A ring that is there keeps its size, and the rest follows it.
 void DiskLog::settle_sizes() {
     config_.ring_bytes = ring_->capacity_bytes();
@@ -378,7 +192,7 @@ Result<void> DiskLog::start_work(RecoveryReport& report) {
     );
     const auto recorded = wiring_.keeper.gaps();
     if (!recorded) return recorded.error();
-    retainer_->finish(*recorded);
+    retainer_->finish(*recorded, log_id_);
     space_low_ = retainer_->bytes_needed() > 0;
     intake_ = work_out_intake();
     if (!config_.background) return {};

@@ -6,6 +6,7 @@
 #include "storage/format/offsets.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,23 @@ struct Gap {
     Timestamp first_time = timestamp_none;
     Timestamp last_time = timestamp_none;
     std::int64_t records = 0;  // of them that no earlier entry names; the ledger works it out
+    // Of the log whose offsets these are; the Keeper puts it in. Empty: entered by a version that
+    // did not say, and not taken over since.
+    std::string log_id{};
+};
+
+enum class LogOrigin : std::uint8_t {
+    found,                // its journal is there
+    made,                 // there was nothing
+    made_behind_segments  // a new journal, because the old one cannot be read; the same readings
+};
+
+// The log that is being opened, as recovery found it.
+struct KeptLog {
+    std::string id;  // 16 hex digits
+    LogOrigin origin = LogOrigin::found;
+    // Below which offset an entry without this log's id can be about this log's readings.
+    std::function<Offset(const Gap&)> reach;
 };
 
 // What the log asks of meta; meta implements it, app wires it. Thread: the checkpointer's, and the
@@ -43,13 +61,20 @@ public:
     Keeper& operator=(const Keeper&) = delete;
     virtual ~Keeper() = default;
 
+    // Once, before everything else, and before a new journal is durable: whose gaps these are.
+    // Entries of another log stay, and are not shown. Where the journal alone was lost, those of
+    // the log that was kept last become this one's, as far as `reach` says; so do entries without
+    // an id, but not those that an empty folder finds. After an error it keeps for that log all the
+    // same, without what it should have taken over.
+    virtual Result<void> serve(const KeptLog& /*log*/) { return {}; }
+
     // In the order in which they were appended. Folding the same ones again changes nothing: after
     // a crash they come again.
     virtual Result<void> fold(std::span<const SessionDelta> deltas) = 0;
     // The same gap may come again, after a crash: that changes nothing.
     virtual Result<void> record(const Gap& gap) = 0;
 
-    // All that were recorded, in that order.
+    // All of the log that is served, in the order in which they were recorded.
     virtual Result<std::vector<Gap>> gaps() { return std::vector<Gap>{}; }
 
     // A checkpoint is done: the moment to save what may be lost since the last one.

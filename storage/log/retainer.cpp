@@ -6,7 +6,6 @@
 #include "storage/log/segment_writer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <string>
 
 namespace milepost::storage {
@@ -22,26 +21,16 @@ std::chrono::milliseconds longest_age(const LogConfig& config) {
     return longest;
 }
 
-bool is_of_retention(std::string_view reason) {
-    constexpr std::array all{
-        RemovalReason::retention_bytes,
-        RemovalReason::retention_age,
-        RemovalReason::limit,
-        RemovalReason::drop_oldest};
-    return std::any_of(all.begin(), all.end(), [&](RemovalReason one) {
-        return name_of(one) == reason;
-    });
-}
-
 }  // namespace
 
 Retainer::Retainer(Parts parts, const ClockReading& reference)
     : parts_(parts)
     , clock_(reference, longest_age(parts.config)) {}
 
-void Retainer::finish(std::span<const Gap> recorded) {
+void Retainer::finish(std::span<const Gap> recorded, std::string_view log_id) {
     const std::lock_guard guard{running_};
     for (const Gap& gap : recorded) {
+        if (gap.log_id != log_id) continue;
         const auto id = parts_.partitions.find(gap.partition);
         if (id && is_of_retention(gap.reason)) drop(parts_.partitions[*id], gap.end);
     }

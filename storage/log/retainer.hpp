@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <mutex>
 #include <span>
+#include <string_view>
 
 namespace milepost::storage {
 
@@ -39,8 +40,9 @@ public:
     // `reference`: what the checkpoint slot says of the clock.
     Retainer(Parts parts, const ClockReading& reference);
 
-    // What an earlier process had entered in the ledger and may not have done. Before run().
-    void finish(std::span<const Gap> recorded);
+    // What an earlier process had entered in the ledger of this log and may not have done. An entry
+    // that does not say that it is this log's removes nothing. Before run().
+    void finish(std::span<const Gap> recorded, std::string_view log_id);
 
     // Removes what may go. After an error the rest is tried again at the next run.
     Result<void> run(const ClockReading& now);

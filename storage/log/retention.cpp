@@ -1,6 +1,7 @@
 #include "storage/log/retention.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
 
@@ -131,6 +132,17 @@ std::string_view name_of(RemovalReason reason) {
         case RemovalReason::drop_oldest: return "drop_oldest";
     }
     return "unknown";
+}
+
+bool is_of_retention(std::string_view reason) {
+    constexpr std::array all{
+        RemovalReason::retention_bytes,
+        RemovalReason::retention_age,
+        RemovalReason::limit,
+        RemovalReason::drop_oldest};
+    return std::any_of(all.begin(), all.end(), [&](RemovalReason one) {
+        return name_of(one) == reason;
+    });
 }
 
 std::vector<Removal> plan_retention(const RetentionInput& input) {

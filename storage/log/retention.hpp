@@ -27,6 +27,9 @@ enum class RemovalReason : std::uint8_t {
 // As the gap ledger and the account say it.
 [[nodiscard]] std::string_view name_of(RemovalReason reason);
 
+// Whether a ledger entry's reason is one of these.
+[[nodiscard]] bool is_of_retention(std::string_view reason);
+
 struct RetainedSegment {
     Offset base;
     Offset next;

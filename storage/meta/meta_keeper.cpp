@@ -6,14 +6,20 @@
 
 namespace milepost::storage {
 
+Result<void> MetaKeeper::serve(const KeptLog& log) {
+    log_id_ = log.id;
+    return GapLedger{connection_, log_id_}.serve(log);
+}
+
 Result<void> MetaKeeper::record(const Gap& gap) {
-    MILEPOST_TRY(GapLedger{connection_}.append(gap));
+    GapLedger ledger{connection_, log_id_};
+    MILEPOST_TRY(ledger.append(gap));
     (void)gaps().has_error();  // it is entered; what is shown follows with the next one
     return {};
 }
 
 Result<std::vector<Gap>> MetaKeeper::gaps() {
-    auto listed = GapLedger{connection_}.list();
+    auto listed = GapLedger{connection_, log_id_}.list();
     if (!listed) return listed;
     const std::lock_guard guard{mutex_};
     known_gaps_ = *listed;

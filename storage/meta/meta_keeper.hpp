@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,10 +23,15 @@ public:
         : connection_(std::move(connection))
         , merge_(merge) {}
 
+    // For who enters gaps without opening the log: whose they are; empty: the log's that was served
+    // last.
+    void keep_for(std::string log_id) { log_id_ = std::move(log_id); }
+
     Result<void> fold(std::span<const SessionDelta> deltas) override {
         return SessionStore{connection_, merge_}.fold(deltas);
     }
 
+    Result<void> serve(const KeptLog& log) override;
     Result<void> record(const Gap& gap) override;
     Result<std::vector<Gap>> gaps() override;
     // Saves the counts of refused readings, if there are others than were saved last. A crash loses
@@ -48,6 +54,7 @@ public:
 private:
     Connection connection_;
     SessionMerge merge_;
+    std::string log_id_;
     std::vector<RejectedCount> saved_;
     mutable std::mutex mutex_;  // guards what follows; no statement is run under it
     std::vector<RejectedCount> earlier_;

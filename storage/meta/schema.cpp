@@ -48,6 +48,31 @@ CREATE TABLE rejected (
     count  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 )sql",
+    // Whose gaps: '' until the next start knows, see Keeper::serve().
+    R"sql(
+CREATE TABLE gap_of_log (
+    id            INTEGER PRIMARY KEY,
+    log_id        TEXT    NOT NULL,
+    topic         TEXT    NOT NULL,
+    partition     INTEGER NOT NULL,
+    first         INTEGER NOT NULL,
+    end           INTEGER NOT NULL,
+    reason        TEXT    NOT NULL,
+    noticed_ms    INTEGER NOT NULL,
+    first_time_ms INTEGER NOT NULL,
+    last_time_ms  INTEGER NOT NULL,
+    records       INTEGER NOT NULL,
+    UNIQUE (log_id, topic, partition, first, end, reason)
+) STRICT;
+INSERT INTO gap_of_log SELECT id, '', topic, partition, first, end, reason, noticed_ms,
+    first_time_ms, last_time_ms, records FROM gap;
+DROP TABLE gap;
+ALTER TABLE gap_of_log RENAME TO gap;
+CREATE TABLE served (
+    one    INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    log_id TEXT    NOT NULL
+) STRICT;
+)sql",
 };
 
 Result<std::int64_t> checked_version(Connection& connection) {

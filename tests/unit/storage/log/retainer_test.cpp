@@ -25,9 +25,15 @@ class Ledger final : public Keeper {
 public:
     Result<void> fold(std::span<const SessionDelta> /*deltas*/) override { return {}; }
 
+    Result<void> serve(const KeptLog& log) override {
+        log_id = log.id;
+        return {};
+    }
+
     Result<void> record(const Gap& gap) override {
         if (fails) return ErrorCode{5, boost::system::system_category()};
         entries.push_back(gap);
+        entries.back().log_id = log_id;
         return {};
     }
 
@@ -35,6 +41,7 @@ public:
 
     std::vector<Gap> entries;
     bool fails = false;
+    std::string log_id;
 };
 
 constexpr Timestamp written_at{1'795'000'000'000};  // test::record's
@@ -68,6 +75,17 @@ public:
         REQUIRE(opened);
         log = std::move(*opened);
         partition = log->ensure_topic("t", 1).value().front();
+    }
+
+    // By hand: the journal and the topics, not the ledger.
+    void delete_log() {
+        log.reset();
+        for (const std::filesystem::path folder : {"/data/journal", "/data/t-0"}) {
+            for (const DirectoryEntry& entry : disk.list(folder).value())
+                REQUIRE(disk.remove(folder / entry.name));
+            REQUIRE(disk.remove(folder));
+        }
+        written = 0;
     }
 
     void cut_power() {
@@ -272,6 +290,34 @@ TEST_CASE("retainer: drop_oldest enters the loss before it removes", "[retention
     f.check_rest();
     f.put(500);  // goes on for as long as one likes
     REQUIRE(f.log->retain_now());
+    f.check_rest();
+}
+
+TEST_CASE("retainer: what the ledger has of another log removes nothing", "[retention]") {
+    Fixture f;
+    f.config.full = FullPolicy::drop_oldest;
+    f.open();
+    f.log->set_forwarded(f.partition, Offset{0});
+    f.put(400);
+    std::string ledger_of = f.ledger.log_id;
+    SECTION("of the log that was in this folder") {}
+    SECTION("of nobody knows which") {
+        ledger_of.clear();
+    }
+    REQUIRE(f.ledger.record(
+        {.partition = {"t", 0},
+         .first = Offset{0},
+         .end = Offset{300},
+         .reason = "drop_oldest",
+         .noticed = written_at}
+    ));
+    f.ledger.entries.back().log_id = ledger_of;
+    f.delete_log();
+    f.open();
+    f.put(400);
+    f.log.reset();
+    f.open();
+    CHECK(f.positions().start == Offset{0});
     f.check_rest();
 }
 

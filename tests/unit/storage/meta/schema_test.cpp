@@ -97,3 +97,38 @@ TEST_CASE("schema: a database of version 1 is upgraded, and read as it is", "[me
     CHECK(gaps.value().at(0).first_time == timestamp_none);
     CHECK(RejectedStore{*upgraded}.load().value().empty());
 }
+
+TEST_CASE("schema: entries of version 2 stay, of no log yet", "[meta]") {
+    const TempDir dir;
+    {
+        auto old = Connection::open(dir.path() / meta_file_name, Connection::Access::read_write);
+        REQUIRE(old);
+        REQUIRE(old->run(
+            "CREATE TABLE gap (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT "
+            "NULL, first INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL, noticed_ms "
+            "INTEGER NOT NULL, first_time_ms INTEGER NOT NULL DEFAULT -1, last_time_ms INTEGER NOT "
+            "NULL DEFAULT -1, records INTEGER NOT NULL DEFAULT 0, UNIQUE (topic, partition, first, "
+            "end, reason)) STRICT;"
+            "INSERT INTO gap VALUES (7, 't', 0, 5, 9, 'rot', 1000, 20, 30, 3);"
+            "PRAGMA application_id = 1297108290; PRAGMA user_version = 2;"
+        ));
+    }
+    const auto check = [](Connection& connection) {
+        const auto gaps = GapLedger{connection, "0123"}.list();
+        REQUIRE(gaps);
+        REQUIRE(gaps->size() == 1);
+        const Gap& gap = gaps->front();
+        CHECK(gap.end == Offset{9});
+        CHECK(gap.last_time == Timestamp{30});
+        CHECK(gap.records == 3);
+        CHECK(gap.log_id.empty());
+    };
+    {
+        auto read = open_meta_read_only(dir.path());
+        REQUIRE(read);
+        check(*read);
+    }
+    auto upgraded = open_meta(dir.path());
+    REQUIRE(upgraded);
+    check(*upgraded);
+}
