@@ -83,14 +83,45 @@ std::optional<std::string> CrashModel::check_report(const RecoveryReport& report
 std::optional<std::string> CrashModel::check(
     Log& log,
     const std::vector<PartitionId>& ids,
+    const CrashKeeper::State& kept,
     std::size_t read_bytes
 ) {
     sent_.clear();
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
-        if (auto wrong = check_partition(log, ids[i], partitions_[i], read_bytes)) {
+        auto wrong = check_start(log.positions(ids[i]), log.name(ids[i]), kept, partitions_[i]);
+        if (!wrong) wrong = check_partition(log, ids[i], partitions_[i], read_bytes);
+        if (wrong) {
             return "partition " + std::to_string(i) + ": " + *wrong;
         }
     }
+    return std::nullopt;
+}
+
+void CrashModel::journal_is_lost() {
+    for (Partition& partition : partitions_)
+        partition.start = Offset{0};
+}
+
+std::optional<std::string> CrashModel::check_start(
+    const Positions& positions,
+    const TopicPartition& name,
+    const CrashKeeper::State& kept,
+    Partition& model
+) {
+    if (positions.start < model.start) return "what was removed is there again";
+    model.start = positions.start;
+    std::vector<std::pair<Offset, Offset>> lost;
+    for (const Gap& gap : kept.entries) {
+        if (gap.partition != name) continue;
+        if (gap.end > positions.start) return "a removal that was entered was not done";
+        lost.emplace_back(gap.first, gap.end);
+    }
+    std::sort(lost.begin(), lost.end());
+    Offset explained = model.forwarded;
+    for (const auto& [first, end] : lost) {
+        if (first <= explained) explained = std::max(explained, end);
+    }
+    if (positions.start > explained) return "readings went that nobody had confirmed";
     return std::nullopt;
 }
 
@@ -102,14 +133,13 @@ std::optional<std::string> CrashModel::check_partition(
 ) {
     const Positions positions = log.positions(id);
     const auto durable = static_cast<std::size_t>(positions.durable.value());
-    if (positions.start != Offset{0}) return "it does not begin at 0";
     if (durable < model.acknowledged) {
         return "acknowledged readings are missing: " + std::to_string(durable) + " of " +
                std::to_string(model.acknowledged);
     }
     if (durable < model.visible) return "readings that were seen are missing";
     if (durable > model.records.size()) return "more than was written";
-    for (Offset next{0}; next < positions.durable;) {
+    for (Offset next = positions.start; next < positions.durable;) {
         const auto read = log.read(id, next, read_bytes, batches_);
         if (!read || read->next <= next) return "reading stops";
         if (auto wrong = check_batches(read->batches, model, next)) return wrong;
@@ -148,15 +178,15 @@ std::optional<std::string> CrashModel::check_batches(
 }
 
 // The keeper has the state that was acknowledged last, or one that was sent later.
-std::optional<std::string> CrashModel::check_sessions(const RecordingKeeper& keeper) {
-    for (const auto& [client, text] : keeper.sessions) {
+std::optional<std::string> CrashModel::check_sessions(const CrashKeeper::State& kept) {
+    for (const auto& [client, text] : kept.sessions) {
         if (!sessions_.contains(client) || !number_in(text)) return "a session nobody sent";
     }
     for (auto& [client, session] : sessions_) {
-        const auto kept = keeper.sessions.find(client);
-        const std::uint64_t state = kept == keeper.sessions.end()
+        const auto found = kept.sessions.find(client);
+        const std::uint64_t state = found == kept.sessions.end()
                                         ? 0
-                                        : number_in(kept->second).value_or(0);
+                                        : number_in(found->second).value_or(0);
         if (state < session.acknowledged) return "an acknowledged session is missing";
         if (state > session.sent) return "a session that was not sent";
         session = {.acknowledged = state, .sent = state};

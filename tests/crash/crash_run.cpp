@@ -52,18 +52,25 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 void print(const CrashCounts& counts, double seconds) {
     std::printf(
         "worlds %lu\ncrashes %lu\ncrashes_qualified %lu\ncrashes_carried %lu\n"
-        "crashes_in_recovery %lu\nkills %lu\ngroups %lu\nrecords %lu\n"
-        "checkpoints %lu\njournal_bytes %lu\n",
+        "crashes_in_recovery %lu\ncrashes_in_retention %lu\ncrashes_in_renewal %lu\nkills "
+        "%lu\ngroups %lu\nrecords %lu\n"
+        "checkpoints %lu\njournal_bytes %lu\nring_renewals %lu\nsegments_removed %lu\n"
+        "losses_entered %lu\n",
         counts.worlds,
         counts.crashes,
         counts.qualified,
         counts.carried,
         counts.recovery_crashes,
+        counts.in_retention,
+        counts.in_renewal,
         counts.kills,
         counts.groups,
         counts.records,
         counts.checkpoints,
-        counts.journal_bytes
+        counts.journal_bytes,
+        counts.renewals,
+        counts.removals,
+        counts.losses
     );
     for (std::size_t i = 0; i < disk_call_count; ++i) {
         std::printf("crashes_at_%s %lu\n", name(static_cast<DiskCall>(i)), counts.by_call[i]);

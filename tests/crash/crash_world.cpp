@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 namespace milepost::test {
 
@@ -22,6 +23,11 @@ void CrashCounts::add(const CrashCounts& other) {
     qualified += other.qualified;
     carried += other.carried;
     recovery_crashes += other.recovery_crashes;
+    in_retention += other.in_retention;
+    in_renewal += other.in_renewal;
+    renewals += other.renewals;
+    removals += other.removals;
+    losses += other.losses;
     kills += other.kills;
     groups += other.groups;
     records += other.records;
@@ -47,6 +53,16 @@ CrashWorld::CrashWorld(const CrashOptions& options)
     const std::array codecs{Codec::none, Codec::lz4, Codec::lz4, Codec::zstd};
     config_.codec = codecs[random_.below(codecs.size())];
     config_.background = false;
+    const std::uint64_t kind = random_.below(3);
+    retains_ = kind != 0;
+    if (kind == 1) config_.retention[topic].bytes = (8 + random_.below(60)) * kib;
+    if (kind == 2) {
+        config_.limit_bytes = log_limit_bytes_min;
+        config_.full = FullPolicy::drop_oldest;
+        const std::uint64_t ring_file_bytes = ring_begin + ring_bytes_min;
+        const std::uint64_t segments = (150 + random_.below(400)) * kib;
+        disk_.set_capacity(ring_file_bytes + reserve_bytes(config_) + segments);
+    }
 }
 
 std::optional<std::string> CrashWorld::run() {
@@ -65,14 +81,20 @@ std::optional<std::string> CrashWorld::run() {
 // A long life warms up before the crash is armed, and goes on until it comes, or gives up waiting.
 void CrashWorld::live() {
     const bool is_early = random_.chance(1, 8);
-    segments_before_ = segment_counts();
+    segments_before_ = last_segments();
     life_qualified_ = false;
+    crash_in_retention_ = false;
+    crash_in_renewal_ = false;
+    in_retention_ = false;
+    in_renewal_ = false;
+    int fails_at = random_.chance(1, 4) ? static_cast<int>(random_.below(60)) : -1;
     bool is_armed = is_early;
     int groups_left = 30 + static_cast<int>(random_.below(30));
     if (is_early) arm_crash(is_early);
     if (options_.disk_faults && random_.chance(1, 6)) arm_fault();
     // Whatever faults do, it ends.
     for (int group = 0; group < 10 * options_.groups && !disk_.is_off(); ++group) {
+        if (fails_at-- == 0) fail_the_ring();
         one_group();
         if (log_->intake() == IntakeState::sync_failed) break;
         if (!is_armed && is_qualified()) {
@@ -96,13 +118,57 @@ void CrashWorld::one_group() {
             append_record();
         }
     }
+    if (crash_in_renewal_) {
+        fail_the_ring();
+        disk_.crash_at(2 + random_.below(90));
+    }
     log_->commit();
+    if (std::exchange(crash_in_renewal_, false)) in_renewal_ = disk_.is_off();
     const bool half = log_->stats().ring_used_bytes.value() > std::int64_t{128 * kib};
     const bool full = log_->intake() == IntakeState::ring_full;
     if (half || full || random_.chance(1, 25)) {
         (void)log_->checkpoint_now().has_error();
         if (full) log_->commit();
+        if (retains_) retain();
     }
+    if (retains_ && random_.chance(1, 4)) forward();
+}
+
+// As the forwarder does: what is durable, a part of it or all.
+void CrashWorld::forward() {
+    if (disk_.is_off()) return;
+    for (std::size_t i = 0; i < partitions_.size(); ++i) {
+        const Offset known = model_.forwarded(i);
+        const auto more = log_->positions(partitions_[i]).durable - known;
+        if (more <= 0) continue;
+        const auto to = known + static_cast<std::int64_t>(
+                                    random_.below(static_cast<std::uint64_t>(more) + 1)
+                                );
+        log_->set_forwarded(partitions_[i], to);
+        model_.forwarded(i, to);
+    }
+}
+
+void CrashWorld::retain() {
+    if (disk_.is_off()) return;
+    const bool crashes = std::exchange(crash_in_retention_, false);
+    if (crashes) disk_.crash_at(1 + random_.below(16));
+    const std::uint64_t removed = disk_.count(DiskCall::remove);
+    const std::size_t entries = keeper_.state.entries.size();
+    (void)log_->retain_now().has_error();
+    counts_.removals += (disk_.count(DiskCall::remove) - removed) / 3;  // files of a segment
+    counts_.losses += keeper_.state.entries.size() - entries;
+    in_retention_ = disk_.is_off();
+}
+
+// A write of the journal fails, before or after the disk had it: the next commit needs a new ring.
+void CrashWorld::fail_the_ring() {
+    const std::size_t written = random_.chance(1, 2) ? mib : random_.below(5000);
+    disk_.fail(
+        DiskCall::overwrite,
+        1,
+        {.error = 5, .for_ever = false, .short_bytes = written, .lies = false}
+    );
 }
 
 void CrashWorld::count_life() {
@@ -110,6 +176,7 @@ void CrashWorld::count_life() {
     counts_.records += log_->stats().records.value();
     counts_.checkpoints += log_->stats().checkpoints.value();
     counts_.journal_bytes += log_->stats().journal_bytes.value();
+    counts_.renewals += log_->stats().ring_generations.value();
 }
 
 // See CrashCounts. Every partition gets a record in four of five groups.
@@ -119,27 +186,36 @@ bool CrashWorld::is_qualified() {
                             stats.journal_bytes.value() >= config_.ring_bytes &&
                             stats.checkpoints.value() > 0;
     if (!old_enough) return false;
-    const auto now = segment_counts();
+    const auto now = last_segments();
     bool rolled = false;
     for (std::size_t i = 0; i < partition_count; ++i) {
-        rolled = rolled || now[i] > std::max<std::size_t>(segments_before_[i], 1);
+        rolled = rolled || (!segments_before_[i].empty() && now[i] > segments_before_[i]);
+        if (segments_before_[i].empty()) segments_before_[i] = now[i];
     }
     life_qualified_ = rolled;
     return rolled;
 }
 
-std::array<std::size_t, 4> CrashWorld::segment_counts() const {
-    std::array<std::size_t, 4> counts{};
+std::array<std::string, 4> CrashWorld::last_segments() const {
+    std::array<std::string, 4> last;
     for (std::size_t i = 0; i < partition_count; ++i) {
         const std::string folder = "/data/" + std::string{topic} + "-" + std::to_string(i);
-        counts[i] = disk_.count_names(folder, ".log");
+        last[i] = disk_.last_name(folder, ".log");
     }
-    return counts;
+    return last;
 }
 
 // At any of the next calls, or at one of a chosen kind: the rare ones get their share. A long life
 // makes only some of the kinds.
 void CrashWorld::arm_crash(bool is_early) {
+    if (!is_early && random_.chance(1, 6)) {
+        crash_in_renewal_ = true;
+        return;
+    }
+    if (!is_early && retains_ && random_.chance(1, 3)) {
+        crash_in_retention_ = true;
+        return;
+    }
     if (random_.chance(1, 3)) {
         disk_.crash_at(1 + random_.below(is_early ? 400 : 60));
         return;
@@ -161,7 +237,7 @@ void CrashWorld::arm_crash(bool is_early) {
 // the kind, so that the rare ones get their share.
 void CrashWorld::arm_recovery_crash() {
     const DiskState before = disk_.snapshot();
-    const auto sessions = keeper_.sessions;
+    const CrashKeeper::State kept = keeper_.state;
     std::array<std::uint64_t, disk_call_count> calls{};
     for (std::size_t i = 0; i < disk_call_count; ++i)
         calls[i] = disk_.count(static_cast<DiskCall>(i));
@@ -173,7 +249,7 @@ void CrashWorld::arm_recovery_crash() {
         if (calls[i] > 0) made.push_back(static_cast<DiskCall>(i));
     }
     disk_.restore(before);
-    keeper_.sessions = sessions;
+    keeper_.state = kept;
     if (made.empty()) return;
     const DiskCall kind = made[random_.below(made.size())];
     disk_.crash_at(kind, 1 + random_.below(calls[static_cast<std::size_t>(kind)]));
@@ -238,6 +314,8 @@ void CrashWorld::go_off() {
     const auto at = disk_.crashed_at();
     ++counts_.crashes;
     if (at) ++counts_.by_call[static_cast<std::size_t>(*at)];
+    if (in_retention_) ++counts_.in_retention;
+    if (in_renewal_) ++counts_.in_renewal;
     if (life_qualified_) {
         ++counts_.qualified;
     } else if (world_qualified_) {
@@ -280,6 +358,7 @@ bool CrashWorld::lose_the_journal() {
     if (!log_->close()) return false;
     log_.reset();
     disk_.power_cut();
+    model_.journal_is_lost();
     const auto generations = ring_generations(disk_, config_.data_dir / "journal");
     if (!generations || generations->empty()) return false;
     const auto path = ring_path(config_.data_dir / "journal", generations->back());
@@ -322,6 +401,8 @@ bool CrashWorld::reopen() {
         std::printf("\n");
     }
     check();
+    for (std::size_t i = 0; i < partitions_.size(); ++i)
+        log_->set_forwarded(partitions_[i], model_.forwarded(i));
     return violation_.empty();
 }
 
@@ -335,7 +416,13 @@ bool CrashWorld::recover_and_make() {
     moment_ = Moment::recovery;
     auto opened = DiskLog::open_for_writing(
         config_,
-        {.files = disk_, .keeper = keeper_, .listener = listener_, .post = {}},
+        {.files = disk_,
+         .keeper = keeper_,
+         .listener = listener_,
+         .post =
+             [](const std::function<void()>& function) {
+                 function();
+             }},
         report_
     );
     open_error_ = opened ? ErrorCode{} : opened.error();
@@ -350,8 +437,8 @@ bool CrashWorld::recover_and_make() {
 
 void CrashWorld::check() {
     auto wrong = CrashModel::check_report(report_);
-    if (!wrong) wrong = model_.check(*log_, partitions_, 1 + random_.below(100'000));
-    if (!wrong) wrong = model_.check_sessions(keeper_);
+    if (!wrong) wrong = model_.check(*log_, partitions_, keeper_.state, 1 + random_.below(100'000));
+    if (!wrong) wrong = model_.check_sessions(keeper_.state);
     if (wrong) violated(*wrong);
 }
 

@@ -38,21 +38,28 @@ struct CrashCounts {
     std::uint64_t qualified = 0;
     std::uint64_t carried = 0;           // … or only since the world began
     std::uint64_t recovery_crashes = 0;  // while the log was opened again after one of `crashes`
+    std::uint64_t in_retention = 0;      // of `crashes`, while segments were being removed
+    std::uint64_t in_renewal = 0;        // of `crashes`, while a ring was being replaced
     std::uint64_t kills = 0;             // of `crashes`, of the process only: the cache stays
     std::uint64_t groups = 0;
     std::uint64_t records = 0;
     std::uint64_t checkpoints = 0;
     std::uint64_t journal_bytes = 0;
+    std::uint64_t renewals = 0;  // rings that took the place of one that had failed
+    std::uint64_t removals = 0;  // of segments, by retention
+    std::uint64_t losses = 0;    // of these: entered in the gap ledger
     std::array<std::uint64_t, disk_call_count> by_call{};  // of all crashes: the call it came at
 
     void add(const CrashCounts& other);
 };
 
 // One log on a forgetful disk that is used, crashes, and is opened again, some times over; after
-// each opening it is compared with the model. It opens, always, and takes in again. Most lives are
-// long: they crash only when the journal has come round, a checkpoint was made and a segment ended.
-// The others crash anywhere. Deterministic but for the journal's keys: all from the seed, in one
-// thread.
+// each opening it is compared with the model. A third of the logs keep no more than some KiB of
+// what was forwarded, and a third are on a disk that is too small, and drop what is oldest. In many
+// lives a write of the journal fails, and its ring is replaced. It opens, always, and takes in
+// again. Most lives are long: they crash only when the journal has come round, a checkpoint was
+// made and a segment ended. The others crash anywhere. Deterministic but for the journal's keys:
+// all from the seed, in one thread.
 class CrashWorld {
 public:
     explicit CrashWorld(const CrashOptions& options);
@@ -80,9 +87,12 @@ private:
 
     void live();
     void one_group();
+    void forward();
+    void retain();
+    void fail_the_ring();
     void count_life();
     [[nodiscard]] bool is_qualified();
-    [[nodiscard]] std::array<std::size_t, 4> segment_counts() const;
+    [[nodiscard]] std::array<std::string, 4> last_segments() const;
     void arm_crash(bool is_early);
     void arm_recovery_crash();
     void arm_fault();
@@ -99,7 +109,8 @@ private:
     CrashOptions options_;
     SeededRandom random_;
     ForgetfulDisk disk_;
-    RecordingKeeper keeper_;
+    CrashKeeper keeper_{disk_};
+    bool retains_ = false;
     Listener listener_{*this};
     storage::LogConfig config_;
     storage::RecoveryReport report_;
@@ -108,7 +119,12 @@ private:
     CrashModel model_{4};
     std::uint64_t next_number_ = 1;
     Moment moment_ = Moment::recovery;
-    std::array<std::size_t, 4> segments_before_{};  // when the life began
+    std::array<std::string, 4> segments_before_{};  // the last ones, when the life began
+    // The next time retention runs, or a ring is replaced, the power goes.
+    bool crash_in_retention_ = false;
+    bool crash_in_renewal_ = false;
+    bool in_retention_ = false;
+    bool in_renewal_ = false;
     bool life_qualified_ = false;
     bool world_qualified_ = false;
     CrashCounts counts_;

@@ -378,17 +378,17 @@ std::uint64_t ForgetfulDisk::count() const {
     return all_count_;
 }
 
-std::size_t ForgetfulDisk::count_names(const std::filesystem::path& folder, std::string_view ending)
+std::string ForgetfulDisk::last_name(const std::filesystem::path& folder, std::string_view ending)
     const {
     const std::lock_guard lock{mutex_};
     const std::string inside = key(folder) + "/";
-    std::size_t count = 0;
+    std::string last;
     for (auto named = state_.live.lower_bound(inside);
          named != state_.live.end() && named->first.starts_with(inside);
          ++named) {
-        if (named->first.ends_with(ending)) ++count;
+        if (named->first.ends_with(ending)) last = named->first;
     }
-    return count;
+    return last;
 }
 
 bool ForgetfulDisk::exists(const std::filesystem::path& path) const {

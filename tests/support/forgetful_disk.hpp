@@ -113,8 +113,8 @@ public:
     // --- looking ---
     [[nodiscard]] std::uint64_t count(DiskCall call) const;
     [[nodiscard]] std::uint64_t count() const;  // of all kinds
-    // Files of a folder whose names end so.
-    [[nodiscard]] std::size_t count_names(
+    // Of the files of a folder whose names end so, the last one's; empty: there is none.
+    [[nodiscard]] std::string last_name(
         const std::filesystem::path& folder,
         std::string_view ending
     ) const;
