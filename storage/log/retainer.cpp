@@ -169,13 +169,24 @@ void Retainer::drop(Partition& partition, Offset end) {
 // The `.log` goes last: as long as it is there recovery knows that the rest has to go. A file that
 // does not go is tried again at the next run.
 Result<void> Retainer::remove_old_files() {
-    if (old_files_.empty()) return {};
-    MILEPOST_TRY(parts_.checkpointer.save_starts());
-    while (!old_files_.empty()) {
+    Result<void> removed;
+    if (!old_files_.empty()) MILEPOST_TRY(parts_.checkpointer.save_starts());
+    while (!old_files_.empty() && removed) {
         const OldFile& old = old_files_.front();
         parts_.readers.forget(old.folder, old.segment.base);
-        MILEPOST_TRY(remove_segment(parts_.files, old.folder, old.segment.base));
-        old_files_.pop_front();
+        unsynced_folders_.insert(old.folder);
+        removed = remove_segment(parts_.files, old.folder, old.segment.base);
+        if (removed) old_files_.pop_front();
+    }
+    const Result<void> synced = sync_folders();
+    return removed ? synced : removed;
+}
+
+// Were the journal lost later, an old name that is there again would be taken for the start.
+Result<void> Retainer::sync_folders() {
+    while (!unsynced_folders_.empty()) {
+        MILEPOST_TRY(parts_.files.sync_directory(*unsynced_folders_.begin()));
+        unsynced_folders_.erase(unsynced_folders_.begin());
     }
     return {};
 }

@@ -15,6 +15,7 @@
 #include <deque>
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -72,11 +73,13 @@ private:
     Result<void> record_loss(Partition& partition, const Removal& removal);
     void drop(Partition& partition, Offset end);
     Result<void> remove_old_files();
+    Result<void> sync_folders();
 
     Parts parts_;
     std::mutex running_;
     AgeClock clock_;
-    std::deque<OldFile> old_files_;  // below `start`, not removed yet
+    std::deque<OldFile> old_files_;                     // below `start`, not removed yet
+    std::set<std::filesystem::path> unsynced_folders_;  // files were removed from them
 };
 
 }  // namespace milepost::storage

@@ -66,12 +66,17 @@ private:
             return entries.error();
         }
         const Offset start = known_.checkpoint ? known_.checkpoint->start : Offset{0};
+        // Below the start: retention had said so in the slot before it began to remove.
+        bool has_removed = false;
         for (const DirectoryEntry& entry : *entries) {
             const auto name = parse_segment_file_name(entry.name);
             if (!name || entry.is_directory) {
                 note("left alone: " + entry.name);
             } else if (name->base < start) {
-                finish_removal(entry.name);
+                if (!known_.read_only) {
+                    (void)files_.remove(folder_ / entry.name).has_error();
+                    has_removed = true;
+                }
             } else if (name->kind == SegmentFile::log) {
                 found_.push_back({.base = name->base, .bytes = entry.bytes});
             }
@@ -79,12 +84,8 @@ private:
         std::sort(found_.begin(), found_.end(), [](const auto& left, const auto& right) {
             return left.base < right.base;
         });
+        if (has_removed) (void)files_.sync_directory(folder_).has_error();
         return {};
-    }
-
-    // Retention had said so in the slot before it began to remove.
-    void finish_removal(const std::string& name) {
-        if (!known_.read_only) (void)files_.remove(folder_ / name).has_error();
     }
 
     [[nodiscard]] std::size_t first_scanned() const {

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t partition_count = 4;
 constexpr const char* topic = "vehicle.telemetry";
+constexpr std::uint64_t ring_file_bytes = ring_begin + ring_bytes_min;
 
 }  // namespace
 
@@ -59,9 +60,9 @@ CrashWorld::CrashWorld(const CrashOptions& options)
     if (kind == 2) {
         config_.limit_bytes = log_limit_bytes_min;
         config_.full = FullPolicy::drop_oldest;
-        const std::uint64_t ring_file_bytes = ring_begin + ring_bytes_min;
-        const std::uint64_t segments = (150 + random_.below(400)) * kib;
-        disk_.set_capacity(ring_file_bytes + reserve_bytes(config_) + segments);
+        capacity_bytes_ = ring_file_bytes + reserve_bytes(config_) +
+                          (150 + random_.below(400)) * kib;
+        disk_.set_capacity(capacity_bytes_);
     }
 }
 
@@ -365,6 +366,8 @@ bool CrashWorld::lose_the_journal() {
     if (options_.trace) std::printf("journal lost %s\n", path.c_str());
     disk_.flip_bit(path, 20, 0);
     disk_.flip_bit(path, block_bytes + 20, 0);
+    // The damaged one is kept, and somebody made room for another.
+    if (capacity_bytes_ > 0) disk_.set_capacity(capacity_bytes_ += ring_file_bytes);
     return true;
 }
 

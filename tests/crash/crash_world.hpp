@@ -111,6 +111,7 @@ private:
     ForgetfulDisk disk_;
     CrashKeeper keeper_{disk_};
     bool retains_ = false;
+    std::uint64_t capacity_bytes_ = 0;  // of the disk; 0: enough
     Listener listener_{*this};
     storage::LogConfig config_;
     storage::RecoveryReport report_;
