@@ -37,6 +37,13 @@ public:
     virtual Result<std::uint64_t> size() = 0;
     // A hint that what was written or read is not needed in the page cache any more.
     virtual void forget_cached(FilePosition at, std::uint64_t bytes) = 0;
+
+    // A hint to begin to write these bytes out, so that a later sync() finds little left to do.
+    // Says nothing of durability and hides no error from sync().
+    virtual void begin_write_out(FilePosition /*at*/, std::uint64_t /*bytes*/) {}
+
+    // A hint that the reader knows how much it wants: nothing is to be read ahead of it.
+    virtual void read_only_what_is_asked() {}
 };
 
 inline constexpr std::size_t block_bytes = 4096;

@@ -150,6 +150,21 @@ public:
         ));
     }
 
+    // Only begins: with one of its waiting flags the call would take note of a failed write-back,
+    // and fdatasync would say nothing of it any more.
+    void begin_write_out(FilePosition at, std::uint64_t bytes) override {
+        static_cast<void>(::sync_file_range(
+            descriptor_.get(),
+            static_cast<off_t>(at.value()),
+            static_cast<off_t>(bytes),
+            SYNC_FILE_RANGE_WRITE
+        ));
+    }
+
+    void read_only_what_is_asked() override {
+        static_cast<void>(::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_RANDOM));
+    }
+
 private:
     // fdatasync also writes the metadata that is needed to read the data back: the length and where
     // the blocks are. EINTR is given back as it is: what a second call would say is not known.

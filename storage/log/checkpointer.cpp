@@ -1,6 +1,9 @@
 #include "storage/log/checkpointer.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <thread>
 
 #include <sys/resource.h>
 
@@ -14,6 +17,11 @@ namespace {
 constexpr std::size_t files_per_writer = 3;
 constexpr std::size_t open_writers_min = 64;
 constexpr std::size_t open_writers_max = 1024;
+
+// Segments that are synced at once. On a slow disk a commit would wait behind all of them.
+constexpr std::size_t syncs_at_once_max = 8;
+constexpr std::size_t syncs_at_once_slow = 2;
+constexpr std::chrono::milliseconds slow_sync{1};
 
 std::size_t writers_that_stay_open() {
     ::rlimit limit{};
@@ -134,13 +142,47 @@ Result<void> Checkpointer::write_segments() {
     for (const auto& writer : writers_) {
         note(writer->write(merger_, codec()));
     }
+    note(sync_segments());
     const std::size_t stay_open = writers_that_stay_open();
     for (std::size_t i = 0; i < writers_.size(); ++i) {
-        note(writers_[i]->sync());
         if (i >= stay_open) writers_[i]->close_files();
         parts_.stats.segment_bytes.add(writers_[i]->take_bytes_written());
     }
     return first_error;
+}
+
+// One sync a file. Each is a few short waits for the disk, one after the other, and several at once
+// share them: 256 files one by one would keep the ring waiting for longer than their bytes take.
+Result<void> Checkpointer::sync_segments() {
+    std::vector<PartitionWriter*> waiting;
+    for (const auto& writer : writers_) {
+        if (writer->needs_sync()) waiting.push_back(writer.get());
+    }
+    std::vector<Result<void>> results(waiting.size());
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+        for (std::size_t i = next++; i < waiting.size(); i = next++)
+            results[i] = waiting[i]->sync();
+    };
+    {
+        std::vector<std::jthread> helpers;
+        try {
+            while (helpers.size() + 1 < std::min(syncs_at_once(), waiting.size()))
+                helpers.emplace_back(work);
+        } catch (const std::system_error&) {
+            // No more threads to be had: then with fewer.
+        }
+        work();
+    }
+    for (const Result<void>& result : results)
+        MILEPOST_TRY(result);
+    return {};
+}
+
+std::size_t Checkpointer::syncs_at_once() const {
+    if (!parts_.config.background) return 1;
+    const bool is_slow = parts_.committer.sync_time() > slow_sync;
+    return is_slow && !in_a_hurry() ? syncs_at_once_slow : syncs_at_once_max;
 }
 
 void Checkpointer::add_writers() {
@@ -170,9 +212,12 @@ Checkpoint Checkpointer::describe_now() const {
     return checkpoint;
 }
 
+bool Checkpointer::in_a_hurry() const {
+    return parts_.ring->used_bytes() > parts_.ring->capacity_bytes() / 4 * 3;
+}
+
 Codec Checkpointer::codec() const {
-    const bool hurry = parts_.ring->used_bytes() > parts_.ring->capacity_bytes() / 4 * 3;
-    return hurry && parts_.config.codec == Codec::zstd ? Codec::lz4 : parts_.config.codec;
+    return in_a_hurry() && parts_.config.codec == Codec::zstd ? Codec::lz4 : parts_.config.codec;
 }
 
 }  // namespace milepost::storage

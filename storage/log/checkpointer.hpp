@@ -94,10 +94,14 @@ public:
 private:
     Result<void> bring_level();
     Result<void> write_segments();
+    Result<void> sync_segments();
+    [[nodiscard]] std::size_t syncs_at_once() const;
     Result<void> save_sessions();
     [[nodiscard]] Checkpoint describe_now() const;
     void add_writers();
     Result<void> save_slot(std::uint64_t next_sequence);
+    // The ring is nearly full: soon nobody is acknowledged.
+    [[nodiscard]] bool in_a_hurry() const;
     [[nodiscard]] Codec codec() const;
 
     Parts parts_;

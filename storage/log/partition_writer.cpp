@@ -10,7 +10,8 @@ namespace milepost::storage {
 
 namespace {
 
-constexpr std::size_t piece_bytes_max = 1 * mib;
+// Each goes to the disk's queue as soon as it is there: a commit never waits behind much more.
+constexpr std::size_t piece_bytes_max = 256 * kib;
 
 }  // namespace
 
@@ -26,11 +27,12 @@ Result<void> PartitionWriter::write(BatchMerger& merger, Codec codec) {
     }
     if (auto flushed = merger.flush(); !flushed) return abandon(flushed);
     if (auto flushed = flush_piece(); !flushed) return abandon(flushed);
+    active_->expect_sync();
     return {};
 }
 
 Result<void> PartitionWriter::sync() {
-    if (!active_ || active_->synced_bytes() == active_->bytes()) return {};
+    if (!needs_sync()) return {};
     if (auto synced = active_->sync(); !synced) {
         distrusted_ = true;
         distrusted_base_ = active_->base_offset();

@@ -35,8 +35,13 @@ public:
     // has sealed, which is published at once.
     Result<void> write(BatchMerger& merger, Codec codec);
 
-    // What write() wrote is on the disk: readers are told, and the tail below it goes.
+    // What write() wrote is on the disk: readers are told, and the tail below it goes. Thread: any,
+    // and those of different partitions at the same time.
     Result<void> sync();
+
+    [[nodiscard]] bool needs_sync() const {
+        return active_ && active_->synced_bytes() != active_->bytes();
+    }
 
     // Bytes written since the last call.
     [[nodiscard]] std::uint64_t take_bytes_written();

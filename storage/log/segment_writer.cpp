@@ -77,6 +77,7 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::recover(
     MILEPOST_TRY(writer->offset_file_->truncate(recovered->offset_bytes));
     MILEPOST_TRY(writer->time_file_->truncate(recovered->time_bytes));
     writer->bytes_ = valid_bytes;
+    writer->handed_over_bytes_ = valid_bytes / block_bytes * block_bytes;
     writer->next_offset_ = recovered->next_offset;
     writer->indexes_ = std::move(recovered->indexes);
     writer->offset_index_bytes_ = recovered->offset_bytes;
@@ -112,7 +113,19 @@ Result<void> SegmentWriter::append(Bytes batches) {
         rest = rest.subspan(header->total_bytes);
     }
     next_offset_ = next;
+    // A block that is still filling would be written twice.
+    begin_write_out(bytes_ / block_bytes * block_bytes);
     return {};
+}
+
+void SegmentWriter::expect_sync() {
+    if (synced_bytes_ != bytes_) begin_write_out(bytes_);
+}
+
+void SegmentWriter::begin_write_out(std::uint64_t end) {
+    if (end <= handed_over_bytes_) return;
+    log_->begin_write_out(FilePosition{handed_over_bytes_}, end - handed_over_bytes_);
+    handed_over_bytes_ = end / block_bytes * block_bytes;
 }
 
 Result<void> SegmentWriter::flush_indexes() {

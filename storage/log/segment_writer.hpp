@@ -46,6 +46,9 @@ public:
     // has them after sync(). After an error the segment is as before, and it may be tried again.
     Result<void> append(Bytes batches);
 
+    // A hint that sync() comes next: what is left to write out goes to the disk's queue now.
+    void expect_sync();
+
     // The `.log` is on the disk up to bytes(). The indexes are written but not synced: they are
     // hints. After an error nothing since the last success can be believed, and every later call
     // gives the same error: cut the segment to synced_bytes() and write it again elsewhere.
@@ -74,6 +77,7 @@ private:
 
     Result<void> open_files(OpenMode mode);
     Result<void> flush_indexes();
+    void begin_write_out(std::uint64_t end);
 
     FileSystem& files_;
     std::filesystem::path folder_;
@@ -81,6 +85,7 @@ private:
     Offset next_offset_;
     std::uint64_t bytes_ = 0;
     std::uint64_t synced_bytes_ = 0;
+    std::uint64_t handed_over_bytes_ = 0;  // to the disk's queue, in whole blocks
     SegmentIndexes indexes_;
     std::uint64_t offset_index_bytes_ = 0;
     std::uint64_t time_index_bytes_ = 0;
