@@ -1,6 +1,7 @@
 #include "gateway/admin/http_server.hpp"
 
 #include "gateway/admin/api.hpp"
+#include "storage/base/this_thread.hpp"
 #include "storage/base/units.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -94,6 +95,7 @@ public:
     void start() {
         asio::co_spawn(io_, accept(), asio::detached);
         thread_ = std::jthread{[this] {
+            this_thread::step_aside();  // it serves readers of history
             io_.run();
         }};
     }

@@ -43,6 +43,17 @@ inline void step_forward() {
     ask(request);
 }
 
+// For a thread that reads much and that somebody waits for, though not by the millisecond: its
+// share is as everybody's, but whoever wakes goes first.
+inline void step_aside() {
+    constexpr std::chrono::nanoseconds long_slice = std::chrono::milliseconds{100};
+    SchedulingRequest request;
+    request.policy = SCHED_BATCH;
+    request.niceness = ::getpriority(PRIO_PROCESS, 0);
+    request.slice_nanos = long_slice.count();
+    ask(request);
+}
+
 // For work that nobody waits for: a low priority, no claim to run at once, and a slice so long that
 // whoever wakes displaces it.
 inline void step_back() {

@@ -30,7 +30,7 @@ DiskLog::DiskLog(LogConfig config, Wiring wiring)
     : config_(std::move(config))
     , wiring_(std::move(wiring))
     , link_(std::make_shared<Link>(Link{this}))
-    , readers_(wiring_.files)
+    , readers_(wiring_.files, &read_pacer_)
     , group_(GroupLimits{}) {}
 
 DiskLog::~DiskLog() {

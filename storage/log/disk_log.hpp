@@ -168,6 +168,7 @@ private:
     std::string log_id_;
     std::shared_ptr<Link> link_;
     std::unique_ptr<FolderLock> lock_;
+    ReadPacer read_pacer_{stats_.groups, stats_.commit_pending_since_ms};
     ReaderCache readers_;
     PartitionSet partitions_;
     std::map<std::string, std::int32_t, std::less<>> topics_;  // partitions of each; the owner's

@@ -19,7 +19,7 @@ Result<std::shared_ptr<SegmentReader>> ReaderCache::get(
             return entries_.front().reader;
         }
     }
-    auto opened = SegmentReader::open(files_, folder, base);
+    auto opened = SegmentReader::open(files_, folder, base, pacer_);
     if (!opened) return opened.error();
     std::shared_ptr<SegmentReader> reader = std::move(*opened);
     const std::lock_guard guard{mutex_};

@@ -19,8 +19,10 @@ class ReaderCache {
 public:
     static constexpr std::size_t readers_max = 64;
 
-    explicit ReaderCache(FileSystem& files)
-        : files_(files) {}
+    // `pacer`: outlives it; nullptr: nobody commits beside.
+    explicit ReaderCache(FileSystem& files, ReadPacer* pacer = nullptr)
+        : files_(files)
+        , pacer_(pacer) {}
 
     Result<std::shared_ptr<SegmentReader>> get(const std::filesystem::path& folder, Offset base);
     // The file is gone, or another one has its name.
@@ -34,6 +36,7 @@ private:
     };
 
     FileSystem& files_;
+    ReadPacer* pacer_;
     std::mutex mutex_;
     std::list<Entry> entries_;  // the last used first
 };

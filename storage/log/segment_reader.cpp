@@ -41,18 +41,21 @@ Result<std::optional<Offset>> find_in_batch(
 
 }  // namespace
 
-SegmentReader::SegmentReader(Offset base, std::unique_ptr<File> log)
+SegmentReader::SegmentReader(Offset base, std::unique_ptr<File> log, ReadPacer* pacer)
     : base_(base)
-    , log_(std::move(log)) {}
+    , log_(std::move(log))
+    , pacer_(pacer) {}
 
 Result<std::unique_ptr<SegmentReader>> SegmentReader::open(
     FileSystem& files,
     const std::filesystem::path& folder,
-    Offset base
+    Offset base,
+    ReadPacer* pacer
 ) {
     auto log = files.open(segment_path(folder, base, SegmentFile::log), OpenMode::read);
     if (!log) return log.error();
-    std::unique_ptr<SegmentReader> reader{new SegmentReader{base, std::move(*log)}};
+    (*log)->read_only_what_is_asked();
+    std::unique_ptr<SegmentReader> reader{new SegmentReader{base, std::move(*log), pacer}};
     const auto open_index = [&](SegmentFile kind) {
         auto file = files.open(segment_path(folder, base, kind), OpenMode::read);
         return file ? std::move(*file) : nullptr;
@@ -139,7 +142,7 @@ Result<SegmentRead> SegmentReader::take(
     );
     const std::size_t before = to.size();
     to.resize(before + wanted);
-    const auto got = log_->read_at(place.position, MutableBytes{to}.subspan(before));
+    const auto got = read_in_pieces(place.position, MutableBytes{to}.subspan(before), end);
     if (!got) {
         to.resize(before);
         return got.error();
@@ -164,6 +167,26 @@ Result<SegmentRead> SegmentReader::take(
     last_next_ = result.next;
     last_end_ = place.position + good;
     return result;
+}
+
+Result<std::size_t> SegmentReader::read_in_pieces(
+    FilePosition at,
+    MutableBytes into,
+    FilePosition end
+) {
+    std::size_t done = 0;
+    while (done < into.size()) {
+        // What is fresh is in the page cache.
+        const bool is_history = at + done + fresh_bytes <= end;
+        const std::size_t most = is_history && pacer_ != nullptr ? pacer_->wait_for_turn()
+                                                                 : ReadPacer::alone_bytes;
+        const MutableBytes rest = into.subspan(done);
+        const auto got = log_->read_at(at + done, rest.first(std::min(rest.size(), most)));
+        if (!got) return got.error();
+        if (*got == 0) break;
+        done += *got;
+    }
+    return done;
 }
 
 void SegmentReader::forget_history(FilePosition at, std::uint64_t bytes, FilePosition end) {

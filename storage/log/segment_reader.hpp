@@ -7,6 +7,7 @@
 #include "storage/format/record_batch.hpp"
 #include "storage/fs/file_system.hpp"
 #include "storage/log/offset_index.hpp"
+#include "storage/log/read_pacer.hpp"
 #include "storage/log/time_index.hpp"
 
 #include <cstdint>
@@ -29,10 +30,12 @@ struct SegmentRead {
 // what the writer has published. Thread: any number at once.
 class SegmentReader {
 public:
+    // `pacer`: outlives it; nullptr: nobody commits beside.
     static Result<std::unique_ptr<SegmentReader>> open(
         FileSystem& files,
         const std::filesystem::path& folder,
-        Offset base
+        Offset base,
+        ReadPacer* pacer = nullptr
     );
 
     // Appends whole batches to `to`: from the one that holds `from`, or the first one behind it, as
@@ -55,7 +58,7 @@ private:
         BatchHeader header;
     };
 
-    SegmentReader(Offset base, std::unique_ptr<File> log);
+    SegmentReader(Offset base, std::unique_ptr<File> log, ReadPacer* pacer);
 
     Result<std::optional<BatchHeader>> header_at(FilePosition at, FilePosition end);
     // Where to begin to look for `offset`: never behind its batch.
@@ -69,6 +72,8 @@ private:
         FilePosition end,
         Buffer& to
     );
+    // As File::read_at. What lies more than fresh_bytes before `end` gives way to commits.
+    Result<std::size_t> read_in_pieces(FilePosition at, MutableBytes into, FilePosition end);
     // Who reads history reads it once: it does not push what others need out of memory.
     void forget_history(FilePosition at, std::uint64_t bytes, FilePosition end);
     // One batch, found without believing any header; for rot and holes.
@@ -77,6 +82,7 @@ private:
 
     Offset base_;
     std::unique_ptr<File> log_;
+    ReadPacer* pacer_;
     std::unique_ptr<File> offset_file_;
     std::unique_ptr<File> time_file_;
     OffsetIndex offsets_{nullptr};

@@ -396,7 +396,8 @@ void read_history(
     const std::atomic<bool>& go_on,
     std::atomic<std::uint64_t>& read
 ) {
-    this_thread::ask({});  // an ordinary thread, as those that serve readers
+    this_thread::ask({});
+    this_thread::step_aside();  // as the thread that serves readers
     Buffer buffer;
     std::map<PartitionId, Offset> next;
     while (go_on) {
