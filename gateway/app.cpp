@@ -302,6 +302,11 @@ std::optional<ExitStatus> App::Impl::start_forwarding() {
         *log_,
         std::move(*meta),
         delivery(config_),
+        forward::Forwarder::Writing{
+            [this](auto task) { asio::post(io_, std::move(task)); },
+            [this](const storage::Gap& gap) {
+                keeper_->know(gap);
+            }},
         [](int level, std::string_view text) {
             logging::limited(level_of(level), text, "upstream: {}", text);
         }

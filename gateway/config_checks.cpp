@@ -1,5 +1,7 @@
 #include "gateway/config_checks.hpp"
 
+#include "storage/log/dead_letters.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -84,6 +86,16 @@ void check_routes(const Config& config, Findings& findings) {
                     {fmt::format("{}.{}", path, key), fmt::format("route.{}: {}", key, what)}
                 );
             }
+        }
+        if (storage::is_dead_letter_topic(route.topic)) {
+            findings.push_back(
+                {path + ".topic",
+                 fmt::format(
+                     "route.topic: `{}`: topics that end in {} are for records that Kafka refuses",
+                     route.topic,
+                     storage::dead_letter_suffix
+                 )}
+            );
         }
         const auto [first, is_new] = partitions.emplace(route.topic, route.partitions);
         if (!is_new && first->second != route.partitions) {

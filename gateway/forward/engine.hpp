@@ -6,6 +6,7 @@
 #include "gateway/upstream/transactions.hpp"
 #include "storage/base/result.hpp"
 #include "storage/base/time.hpp"
+#include "storage/log/keeper.hpp"
 #include "storage/meta/position_store.hpp"
 
 #include <cstddef>
@@ -70,8 +71,11 @@ public:
     Engine& operator=(const Engine&) = delete;
     virtual ~Engine() = default;
 
-    // Before the first turn.
-    virtual void load(std::span<const storage::ForwardPosition> positions) = 0;
+    // Before the first turn. `poison`: what the gap ledger has of records that were set aside.
+    virtual void load(
+        std::span<const storage::ForwardPosition> positions,
+        std::span<const storage::Gap> poison
+    ) = 0;
     // May ask the brokers about topics, which takes up to a second.
     virtual Turn turn(Instant now, Timestamp wall) = 0;
     // Nothing is taken from the log any more; what is in flight is still waited for by turn().

@@ -33,6 +33,7 @@ ExactlyOnceEngine::ExactlyOnceEngine(
     storage::Log& log,
     ForwardStats& stats,
     TransactionalFactory factory,
+    const DeadLetterWiring& dead_letters,
     const LogLine& log_line
 )
     : factory_(std::move(factory))
@@ -41,16 +42,21 @@ ExactlyOnceEngine::ExactlyOnceEngine(
     MILEPOST_CHECK(lanes >= 1 && lanes <= lanes_max);
     for (std::size_t i = 0; i < lanes; ++i) {
         const LanePlace place{.index = i, .count = lanes};
-        lanes_.push_back(std::make_unique<Lane>(settings, place, log, stats, factory_, log_line));
+        lanes_.push_back(
+            std::make_unique<Lane>(settings, place, log, stats, factory_, dead_letters, log_line)
+        );
     }
     for (std::size_t i = lanes; i < lanes_max; ++i) {
         old_ids_.push_back({.number = i});
     }
 }
 
-void ExactlyOnceEngine::load(std::span<const storage::ForwardPosition> positions) {
+void ExactlyOnceEngine::load(
+    std::span<const storage::ForwardPosition> positions,
+    std::span<const storage::Gap> poison
+) {
     for (const auto& lane : lanes_) {
-        lane->load(positions);
+        lane->load(positions, poison);
     }
 }
 

@@ -30,10 +30,14 @@ public:
         storage::Log& log,
         ForwardStats& stats,
         TransactionalFactory factory,
+        const DeadLetterWiring& dead_letters,
         const LogLine& log_line
     );
 
-    void load(std::span<const storage::ForwardPosition> positions) override;
+    void load(
+        std::span<const storage::ForwardPosition> positions,
+        std::span<const storage::Gap> poison
+    ) override;
     Turn turn(Instant now, Timestamp wall) override;
     void stop_reading() override;
     void close() override;

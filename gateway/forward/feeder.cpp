@@ -93,6 +93,9 @@ Result<void> Feeder::next_chunk(ForwardTable& table, const Share& share) {
         // Readings were given up to make room (drop_oldest): the gap ledger has them.
         const Offset end = std::min(positions.durable, partition.limit);
         if (window.next() < positions.start) window.skip_to(std::min(positions.start, end));
+        const Offset sendable = ForwardTable::behind_poison(partition, window.next());
+        if (sendable > window.next())
+            window.skip_to(std::max(std::min(sendable, end), window.next()));
         if (window.next() >= end) continue;
         const auto bytes = std::clamp(share.bytes / 4, chunk_bytes_min, chunk_bytes_max);
         MILEPOST_TRY(chunk_.read(log_, id, window.next(), bytes));
@@ -123,14 +126,13 @@ ErrorCode Feeder::send_record(ForwardTable& table, upstream::Producer& producer,
         headers_.push_back({.name = "mp.late", .value = as_bytes({number.data(), length})});
     }
 
-    const bool same_count = topic.partitions == topic.upstream_partitions;
     const auto error = producer.produce(upstream::OutgoingRecord{
         .topic = *topic.id,
-        .partition = same_count ? partition.name.partition
-                                : upstream::murmur2_partition(
-                                      record.key.value_or(Bytes{}),
-                                      topic.upstream_partitions
-                                  ),
+        .partition = topic.is_mixed() ? upstream::murmur2_partition(
+                                            record.key.value_or(Bytes{}),
+                                            topic.upstream_partitions
+                                        )
+                                      : partition.name.partition,
         .timestamp = record.timestamp,
         .key = record.key,
         .value = record.value,
@@ -155,7 +157,8 @@ void Feeder::send_chunk(
     Timestamp wall,
     Outcome& outcome
 ) {
-    auto& partition = table[chunk_.partition()];
+    const auto chunk_partition = chunk_.partition();
+    auto& partition = table[chunk_partition];
     const auto trouble = [&](const ErrorCode& error) {
         const std::string where = partition.name.topic + "-" +
                                   std::to_string(partition.name.partition) + " offset " +
@@ -172,15 +175,19 @@ void Feeder::send_chunk(
             chunk_.drop();
             return;
         }
-        if (const auto error = send_record(table, producer, wall)) {
-            if (upstream::fault_of(error) == upstream::Fault::queue_full) {
-                outcome.queue_full = true;
-            } else {
-                trouble(error);
+        const Offset offset = chunk_.record()->offset;
+        if (ForwardTable::behind_poison(partition, offset) == offset) {
+            if (const auto error = send_record(table, producer, wall)) {
+                if (upstream::fault_of(error) == upstream::Fault::queue_full) {
+                    outcome.queue_full = true;
+                } else {
+                    trouble(error);
+                    outcome.trouble->record = {chunk_partition, offset};
+                }
+                return;
             }
-            return;
+            ++outcome.records;
         }
-        ++outcome.records;
         if (const auto advanced = chunk_.advance(); !advanced) {
             trouble(advanced.error());
             return;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace milepost::forward {
@@ -43,6 +44,8 @@ public:
             std::size_t topic;
             ErrorCode error;
             std::string text;
+            // The record that the producer did not take.
+            std::optional<std::pair<storage::PartitionId, Offset>> record{};
         };
 
         std::optional<Trouble> trouble;

@@ -28,6 +28,7 @@ ForwardEngine::ForwardEngine(
     storage::Log& log,
     ForwardStats& stats,
     ProducerFactory make_producer,
+    DeadLetterWiring dead_letters,
     LogLine log_line
 )
     : UpstreamNews(stats, std::move(log_line))
@@ -35,6 +36,7 @@ ForwardEngine::ForwardEngine(
     , factory_(std::move(make_producer))
     , table_(settings.gateway_id + "/" + std::string{log.log_id()} + "/", settings.seed)
     , gate_({.create_topics = settings.create_topics}, table_, stats, log_line_)
+    , finder_(table_, gate_, log, std::move(dead_letters), log_line_)
     , feeder_(log, stats, Feeder::Limits{settings.queue_messages, settings.queue_bytes})
     , producer_backoff_(producer_retry_first, producer_retry_most, settings.seed) {}
 
@@ -42,8 +44,10 @@ ForwardEngine::Turn ForwardEngine::turn(Instant now, Timestamp wall) {
     now_ = now;
     wall_ = wall;
     gate_.set_time(now, wall);
+    finder_.set_time(now, wall);
     Turn turn;
     table_.refresh(log_);
+    finder_.set_aside();
     if (!producer_) {
         if (reading_ && now_ >= producer_at_) make_producer();
         if (!producer_) {
@@ -67,12 +71,15 @@ ForwardEngine::Turn ForwardEngine::turn(Instant now, Timestamp wall) {
         return turn;
     }
     gate_.settle();
+    finder_.judge();
     if (in_flight() == 0) {
         progress_at_ = now_;
         progress_wall_ = wall_;
     }
     if (reading_) {
         gate_.check_topics(*producer_);
+        finder_.take_turns();
+        finder_.limit_runs();
         feed(turn);
     }
     work_out_wait(turn);
@@ -93,10 +100,22 @@ void ForwardEngine::make_producer() {
     gate_.producer_made();
 }
 
+bool ForwardEngine::has_refused_some() const {
+    const auto& partitions = table_.partitions();
+    return std::any_of(partitions.begin(), partitions.end(), [](const ForwardPartition& partition) {
+        return partition.refusal.records > 0;
+    });
+}
+
 void ForwardEngine::begin_replacing(std::string reason) {
-    log_line_(level_error, "forward: the producer failed, a new one takes over: " + reason);
-    note_error(reason);
-    producer_problem_ = std::move(reason);
+    if (has_refused_some()) {
+        // A batch was refused, and nothing may overtake it: so the library gives up.
+        log_line_(level_notice, "forward: a new producer takes over: " + reason);
+    } else {
+        log_line_(level_error, "forward: the producer failed, a new one takes over: " + reason);
+        note_error(reason);
+        producer_problem_ = std::move(reason);
+    }
     feeder_.drop();
     producer_->purge_queue();
     replacing_until_ = now_ + replace_wait;
@@ -111,7 +130,7 @@ bool ForwardEngine::replaced() {
     stats_.in_flight_records.set(0);
     stats_.in_flight_bytes.set(0);
     gate_.producer_lost();
-    producer_at_ = now_ + producer_backoff_.next();
+    producer_at_ = finder_.judge() ? now_ : now_ + producer_backoff_.next();
     return true;
 }
 
@@ -121,7 +140,12 @@ void ForwardEngine::feed(Turn& turn) {
     turn.caught_up = !outcome.more && !outcome.queue_full && !feeder_.has_more(table_);
     if (outcome.more) turn.wait = Duration::zero();
     if (outcome.trouble) {
-        gate_.stop(outcome.trouble->topic, outcome.trouble->error, outcome.trouble->text);
+        const auto& [topic, error, text, record] = *outcome.trouble;
+        if (record && upstream::fault_of(error) == upstream::Fault::record) {
+            finder_.refused(record->first, record->second, error.value());
+        } else {
+            gate_.stop(topic, error, text);
+        }
         feeder_.drop();
         turn.wait = Duration::zero();
     }
@@ -133,6 +157,7 @@ void ForwardEngine::work_out_wait(Turn& turn) const {
         turn.wait = turn.wait ? std::min(*turn.wait, some) : some;
     };
     if (in_flight() > 0) at_most(look_round);
+    if (const auto wait = finder_.wait()) at_most(*wait);
     if (!reading_) return;
     if (const auto wait = gate_.wait()) at_most(*wait);
 }
@@ -157,7 +182,7 @@ void ForwardEngine::on_reports(std::span<const upstream::DeliveryReport> reports
             continue;
         }
         window.fail(offset);
-        on_failed(partition, offset, report);
+        on_failed(partition_of(report.tag), offset, report);
     }
     stats_.in_flight_records.add(-static_cast<std::int64_t>(reports.size()));
     stats_.in_flight_bytes.add(-bytes);
@@ -174,12 +199,15 @@ void ForwardEngine::on_reports(std::span<const upstream::DeliveryReport> reports
 }
 
 void ForwardEngine::on_failed(
-    const ForwardPartition& partition,
+    storage::PartitionId id,
     Offset offset,
     const upstream::DeliveryReport& report
 ) {
+    auto& partition = table_[id];
     auto& topic = table_.topic_of(partition);
-    if (report.fault == upstream::Fault::topic || report.fault == upstream::Fault::record) {
+    if (report.fault == upstream::Fault::record) {
+        finder_.refused(id, offset, report.code);
+    } else if (report.fault == upstream::Fault::topic) {
         const auto error = upstream::upstream_error(report.code);
         gate_.stop(
             partition.topic,
@@ -200,6 +228,7 @@ ForwardStatus ForwardEngine::status(Instant now, Timestamp wall) const {
     if (!producer_problem_.empty()) status.degraded.push_back("producer: " + producer_problem_);
     if (status.brokers_connected == 0) status.degraded.push_back("no broker is connected");
     gate_.describe(status, log_);
+    finder_.describe(status);
     if (status.in_flight_records > 0 && now - progress_at_ >= no_progress_after) {
         status.no_progress_since = progress_wall_;
         const auto waited_seconds = (wall - progress_wall_) / 1000;

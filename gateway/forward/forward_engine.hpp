@@ -5,6 +5,7 @@
 #include "gateway/forward/feeder.hpp"
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/forward/forward_table.hpp"
+#include "gateway/forward/poison_finder.hpp"
 #include "gateway/forward/topic_gate.hpp"
 #include "gateway/forward/upstream_news.hpp"
 #include "gateway/upstream/producer.hpp"
@@ -34,11 +35,16 @@ public:
         storage::Log& log,
         ForwardStats& stats,
         ProducerFactory make_producer,
+        DeadLetterWiring dead_letters,
         LogLine log_line
     );
 
-    void load(std::span<const storage::ForwardPosition> positions) override {
+    void load(
+        std::span<const storage::ForwardPosition> positions,
+        std::span<const storage::Gap> poison
+    ) override {
         table_.load(positions);
+        table_.load_poison(poison);
     }
 
     Turn turn(Instant now, Timestamp wall) override;
@@ -68,12 +74,9 @@ private:
 
     void make_producer();
     void begin_replacing(std::string reason);
+    [[nodiscard]] bool has_refused_some() const;
     [[nodiscard]] bool replaced();
-    void on_failed(
-        const ForwardPartition& partition,
-        Offset offset,
-        const upstream::DeliveryReport& report
-    );
+    void on_failed(storage::PartitionId id, Offset offset, const upstream::DeliveryReport& report);
     void feed(Turn& turn);
     void work_out_wait(Turn& turn) const;
 
@@ -81,6 +84,7 @@ private:
     ProducerFactory factory_;
     ForwardTable table_;
     TopicGate gate_;
+    PoisonFinder finder_;
     Feeder feeder_;
     std::unique_ptr<upstream::Producer> producer_;
 

@@ -36,6 +36,30 @@ void ForwardTable::load(std::span<const storage::ForwardPosition> positions) {
     }
 }
 
+void ForwardTable::load_poison(std::span<const storage::Gap> gaps) {
+    for (const auto& gap : gaps)
+        stored_poison_[gap.partition].push_back({gap.first, gap.end});
+}
+
+void ForwardTable::add_poison(storage::PartitionId id, Offset offset) {
+    auto& ranges = (*this)[id].poison;
+    const auto after = std::find_if(ranges.begin(), ranges.end(), [&](const OffsetRange& range) {
+        return range.first > offset;
+    });
+    ranges.insert(after, {offset, offset + 1});
+}
+
+Offset ForwardTable::behind_poison(ForwardPartition& partition, Offset offset) {
+    auto& ranges = partition.poison;
+    while (!ranges.empty() && ranges.front().end <= partition.forwarded)
+        ranges.pop_front();
+    for (const auto& range : ranges) {
+        if (range.first > offset) break;
+        offset = std::max(offset, range.end);
+    }
+    return offset;
+}
+
 std::size_t ForwardTable::topic_index(std::string_view name) {
     const auto found = std::find_if(topics_.begin(), topics_.end(), [&](const auto& topic) {
         return topic.name == name;
@@ -46,6 +70,16 @@ std::size_t ForwardTable::topic_index(std::string_view name) {
         .backoff = Backoff{topic_retry_first, topic_retry_most, seed_ + topics_.size()},
     });
     return topics_.size() - 1;
+}
+
+std::deque<OffsetRange> ForwardTable::poison_of(const storage::TopicPartition& name) const {
+    const auto found = stored_poison_.find(name);
+    if (found == stored_poison_.end()) return {};
+    auto ranges = found->second;
+    std::sort(ranges.begin(), ranges.end(), [](const OffsetRange& a, const OffsetRange& b) {
+        return a.first < b.first;
+    });
+    return {ranges.begin(), ranges.end()};
 }
 
 void ForwardTable::refresh(storage::Log& log) {
@@ -76,6 +110,7 @@ void ForwardTable::refresh(storage::Log& log) {
             .forwarded = begin,
             .published = begin,
             .saved = begin,
+            .poison = poison_of(name),
             .is_ready = !rules_.is_position_upstream,
             .record_id = std::move(record_id),
             .record_id_prefix = prefix,

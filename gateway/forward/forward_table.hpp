@@ -3,13 +3,16 @@
 #include "gateway/forward/backoff.hpp"
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/forward/forward_window.hpp"
+#include "gateway/forward/run_limit.hpp"
 #include "gateway/upstream/producer.hpp"
 #include "storage/base/time.hpp"
+#include "storage/log/keeper.hpp"
 #include "storage/log/log.hpp"
 #include "storage/meta/position_store.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <map>
 #include <optional>
@@ -23,6 +26,17 @@ namespace milepost::forward {
 
 inline constexpr std::int64_t offset_any = std::numeric_limits<std::int64_t>::max();
 
+struct OffsetRange {
+    Offset first;
+    Offset end;
+};
+
+struct Refusal {
+    std::int64_t records = 0;
+    Offset first{};
+    int code = 0;  // upstream_error(code)
+};
+
 // One partition of the log on its way upstream.
 struct ForwardPartition {
     storage::TopicPartition name;
@@ -35,6 +49,12 @@ struct ForwardPartition {
     Offset published;          // what the log was told
     Offset saved;              // what the position store has
     Offset limit{offset_any};  // nothing is sent at or behind it
+    // Records that Kafka refuses for good and that were set aside, rising: never sent.
+    std::deque<OffsetRange> poison{};
+    // What was refused since the partition stood still, and how much goes together because of that.
+    Refusal refusal{};
+    RunLimit run{};
+    bool is_held = false;  // a record of it is being set aside
     // exactly_once:
     bool is_ready = true;            // it is known where to go on
     bool is_committed_here = false;  // by this process
@@ -62,6 +82,11 @@ struct ForwardTopic {
     std::string problem{};
     Timestamp problem_since = timestamp_none;
     bool problem_with_records = false;  // over when a record is confirmed
+    // Only this partition sends, by its place in ForwardTable::partitions().
+    std::optional<std::size_t> alone{};
+
+    // Upstream has another number of partitions: a batch may have records of several of ours.
+    [[nodiscard]] bool is_mixed() const { return partitions != upstream_partitions; }
 };
 
 // All topics and partitions of the log, and how far each is. Used by one thread.
@@ -80,6 +105,12 @@ public:
 
     // Where to begin, for partitions that the log has or will have. Before the first refresh.
     void load(std::span<const storage::ForwardPosition> positions);
+    // Records that an earlier process set aside. Before the first refresh.
+    void load_poison(std::span<const storage::Gap> gaps);
+    // The record is never sent; it counts as passed.
+    void add_poison(storage::PartitionId partition, Offset offset);
+    // The first offset at or behind `offset` that is to be sent.
+    [[nodiscard]] static Offset behind_poison(ForwardPartition& partition, Offset offset);
     // Takes in partitions that the log has got since the last time; a new one begins at its stored
     // position, or where the log says.
     void refresh(storage::Log& log);
@@ -107,8 +138,10 @@ public:
 
     // May records of the partition be sent now?
     [[nodiscard]] bool may_send(const ForwardPartition& partition) const {
-        return partition.ours && partition.is_ready &&
-               topics_[partition.topic].state == TopicState::forwarding;
+        const auto& topic = topics_[partition.topic];
+        return partition.ours && partition.is_ready && !partition.is_held &&
+               topic.state == TopicState::forwarding &&
+               (!topic.alone || &partition == &partitions_[*topic.alone]);
     }
 
     // What was confirmed without a gap is forwarded.
@@ -128,11 +161,13 @@ public:
 
 private:
     std::size_t topic_index(std::string_view name);
+    [[nodiscard]] std::deque<OffsetRange> poison_of(const storage::TopicPartition& name) const;
 
     std::string id_prefix_;
     std::uint64_t seed_;
     Rules rules_;
     std::map<storage::TopicPartition, Offset> stored_;
+    std::map<storage::TopicPartition, std::vector<OffsetRange>> stored_poison_;
     std::vector<ForwardTopic> topics_;
     std::vector<ForwardPartition> partitions_;
 };

@@ -2,6 +2,8 @@
 
 #include "gateway/forward/exactly_once_engine.hpp"
 #include "gateway/forward/forward_engine.hpp"
+#include "storage/log/dead_letters.hpp"
+#include "storage/meta/gap_ledger.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -28,13 +30,17 @@ Result<std::unique_ptr<Forwarder>> Forwarder::start(
     storage::Log& log,
     storage::Connection meta,
     Delivery delivery,
+    Writing writing,
     LogLine log_line
 ) {
-    std::unique_ptr<Forwarder> forwarder{
-        new Forwarder{settings, log, std::move(meta), std::move(delivery), std::move(log_line)}};
-    const auto stored = storage::PositionStore{forwarder->meta_}.load(log.log_id());
-    if (!stored) return stored.error();
-    forwarder->engine_->load(stored.value());
+    std::unique_ptr<Forwarder> forwarder{new Forwarder{
+        settings,
+        log,
+        std::move(meta),
+        std::move(delivery),
+        std::move(writing),
+        std::move(log_line)}};
+    MILEPOST_TRY(forwarder->load());
     log.set_durable_notice([raw = forwarder.get()] { raw->on_durable(); });
     forwarder->thread_ = std::jthread{[raw = forwarder.get()](const std::stop_token& stopping) {
         raw->run(stopping);
@@ -42,25 +48,58 @@ Result<std::unique_ptr<Forwarder>> Forwarder::start(
     return forwarder;
 }
 
+Result<void> Forwarder::load() {
+    const auto stored = storage::PositionStore{meta_}.load(log_.log_id());
+    if (!stored) return stored.error();
+    auto gaps = storage::GapLedger{meta_}.list();
+    if (!gaps) return gaps.error();
+    std::erase_if(*gaps, [](const storage::Gap& gap) {
+        return gap.reason != storage::poison_reason;
+    });
+    engine_->load(stored.value(), gaps.value());
+    return {};
+}
+
+Result<void> Forwarder::enter_loss(const storage::Gap& gap) {
+    MILEPOST_TRY(storage::GapLedger{meta_}.append(gap));
+    if (on_loss_) on_loss_(gap);
+    return {};
+}
+
 Forwarder::Forwarder(
     const ForwardSettings& settings,
     storage::Log& log,
     storage::Connection meta,
     Delivery delivery,
+    Writing writing,
     LogLine log_line
 )
     : log_(log)
     , meta_(std::move(meta))
     , log_line_(std::move(log_line))
-    , engine_(make_engine(settings, std::move(delivery))) {}
+    , on_loss_(std::move(writing.on_loss))
+    , engine_(make_engine(
+          settings,
+          std::move(delivery),
+          {.post = std::move(writing.post),
+           .enter =
+               [this](const storage::Gap& gap) {
+                   return enter_loss(gap);
+               }}
+      )) {}
 
-std::unique_ptr<Engine> Forwarder::make_engine(const ForwardSettings& settings, Delivery delivery) {
+std::unique_ptr<Engine> Forwarder::make_engine(
+    const ForwardSettings& settings,
+    Delivery delivery,
+    DeadLetterWiring dead_letters
+) {
     if (auto* make = std::get_if<MakeProducer>(&delivery)) {
         return std::make_unique<ForwardEngine>(
             settings,
             log_,
             stats_,
             [this, make = std::move(*make)](std::string& problem) { return make(waker_, problem); },
+            std::move(dead_letters),
             log_line_
         );
     }
@@ -73,6 +112,7 @@ std::unique_ptr<Engine> Forwarder::make_engine(const ForwardSettings& settings, 
         [this, make = std::move(exactly_once.make)](std::size_t number, std::string& problem) {
             return make(number, waker_, problem);
         },
+        dead_letters,
         log_line_
     );
 }

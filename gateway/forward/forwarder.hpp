@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/forward/dead_letter_box.hpp"
 #include "gateway/forward/engine.hpp"
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/upstream/producer.hpp"
@@ -7,6 +8,7 @@
 #include "gateway/upstream/waker.hpp"
 #include "storage/base/result.hpp"
 #include "storage/base/time.hpp"
+#include "storage/log/keeper.hpp"
 #include "storage/log/log.hpp"
 #include "storage/meta/database.hpp"
 #include "storage/meta/position_store.hpp"
@@ -43,6 +45,14 @@ public:
     // Which of the two it is decides how the log is delivered: at least once, or exactly once.
     using Delivery = std::variant<MakeProducer, ExactlyOnce>;
 
+    // How the forwarder itself writes: the dead letters of records that Kafka refuses.
+    struct Writing {
+        // As DeadLetterWiring::post.
+        std::function<void(std::function<void()>)> post{};
+        // The gap ledger has this loss now; may be empty. On the forwarder's thread.
+        std::function<void(const storage::Gap&)> on_loss{};
+    };
+
     // `meta`: a connection of its own (open_meta). `log_line` is called on the forwarder's thread.
     // Reads the stored positions before it returns; an error means that they cannot be read.
     static Result<std::unique_ptr<Forwarder>> start(
@@ -50,6 +60,7 @@ public:
         storage::Log& log,
         storage::Connection meta,
         Delivery delivery,
+        Writing writing,
         LogLine log_line
     );
 
@@ -76,13 +87,17 @@ private:
         storage::Log& log,
         storage::Connection meta,
         Delivery delivery,
+        Writing writing,
         LogLine log_line
     );
 
     [[nodiscard]] std::unique_ptr<Engine> make_engine(
         const ForwardSettings& settings,
-        Delivery delivery
+        Delivery delivery,
+        DeadLetterWiring dead_letters
     );
+    Result<void> load();
+    Result<void> enter_loss(const storage::Gap& gap);
     void run(const std::stop_token& stopping);
     void flush();
     void save_positions(Instant now, bool at_once);
@@ -92,6 +107,7 @@ private:
     storage::Log& log_;
     storage::Connection meta_;
     LogLine log_line_;
+    std::function<void(const storage::Gap&)> on_loss_;
     ForwardStats stats_;
     upstream::Waker waker_;
     std::unique_ptr<Engine> engine_;

@@ -31,6 +31,7 @@ Lane::Lane(
     storage::Log& log,
     ForwardStats& stats,
     TransactionalFactory factory,
+    const DeadLetterWiring& dead_letters,
     const LogLine& log_line
 )
     : UpstreamNews(stats, log_line)
@@ -49,6 +50,7 @@ Lane::Lane(
           stats,
           log_line
       )
+    , finder_(table_, gate_, log, dead_letters, log_line)
     , feeder_(
           log,
           stats,
@@ -62,6 +64,7 @@ Engine::Turn Lane::turn(Instant now, Timestamp wall, bool may_begin) {
     now_ = now;
     wall_ = wall;
     gate_.set_time(now, wall);
+    finder_.set_time(now, wall);
     Engine::Turn turn;
     if (!client_ && reading_ && now_ >= producer_at_) make_producer();
     if (client_) {
@@ -139,7 +142,7 @@ void Lane::lose_producer(const std::string& reason, Duration wait) {
         partition.is_ready = false;
     }
     state_ = State::no_producer;
-    producer_at_ = now_ + wait;
+    producer_at_ = finder_.judge() ? now_ : now_ + wait;
 }
 
 void Lane::start(Step step, std::vector<upstream::GroupPosition> positions) {
@@ -210,6 +213,7 @@ void Lane::on_done(const upstream::StepDone& done) {
 
 void Lane::idle(Engine::Turn& turn) {
     table_.refresh(log_);
+    finder_.set_aside();
     gate_.open_topics(*client_->producer);
     gate_.settle();
     if (!reading_) return;
@@ -218,6 +222,7 @@ void Lane::idle(Engine::Turn& turn) {
         state_ = State::reading_positions;
         return start(Step::read_positions);
     }
+    finder_.take_turns();
     const auto waiting = backlog();
     const bool is_full = waiting >= static_cast<std::int64_t>(size_.records());
     if (now_ < next_at_ && !is_full) {
@@ -235,6 +240,7 @@ void Lane::idle(Engine::Turn& turn) {
     // Positions that do not move are committed again once a day: by then at the latest.
     turn.wait =
         std::min<Duration>(turn.wait.value_or(std::chrono::hours{1}), std::chrono::hours{1});
+    if (const auto wait = finder_.wait()) turn.wait = std::min(*turn.wait, *wait);
 }
 
 void Lane::describe(ForwardStatus& status, Instant now, Timestamp wall) const {
@@ -243,6 +249,7 @@ void Lane::describe(ForwardStatus& status, Instant now, Timestamp wall) const {
     if (!problem_.empty()) status.degraded.push_back("producer: " + problem_);
     if (!alarm_.empty() && now - alarm_at_ < alarm_shown) status.degraded.push_back(alarm_);
     gate_.describe(status, log_);
+    finder_.describe(status);
     if (client_ && state_ != State::idle && now - progress_at_ >= no_progress_after) {
         status.no_progress_since = progress_wall_;
         const auto waited_seconds = (wall - progress_wall_) / 1000;

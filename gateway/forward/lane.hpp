@@ -4,6 +4,7 @@
 #include "gateway/forward/engine.hpp"
 #include "gateway/forward/feeder.hpp"
 #include "gateway/forward/forward_table.hpp"
+#include "gateway/forward/poison_finder.hpp"
 #include "gateway/forward/topic_gate.hpp"
 #include "gateway/forward/transaction_size.hpp"
 #include "gateway/forward/upstream_news.hpp"
@@ -35,10 +36,17 @@ public:
         storage::Log& log,
         ForwardStats& stats,
         TransactionalFactory factory,
+        const DeadLetterWiring& dead_letters,
         const LogLine& log_line
     );
 
-    void load(std::span<const storage::ForwardPosition> positions) { table_.load(positions); }
+    void load(
+        std::span<const storage::ForwardPosition> positions,
+        std::span<const storage::Gap> poison
+    ) {
+        table_.load(positions);
+        table_.load_poison(poison);
+    }
 
     // `may_begin`: no producer of an earlier run can still have a transaction open.
     Engine::Turn turn(Instant now, Timestamp wall, bool may_begin);
@@ -121,6 +129,7 @@ private:
     TransactionalFactory factory_;
     ForwardTable table_;
     TopicGate gate_;
+    PoisonFinder finder_;
     Feeder feeder_;
     std::optional<upstream::TransactionalClient> client_;
 

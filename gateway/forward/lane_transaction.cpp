@@ -78,7 +78,8 @@ bool Lane::plan() {
     auto room = static_cast<std::int64_t>(size_.records());
     auto left = static_cast<std::int64_t>(waiting.size());
     for (const auto& [partition, records] : waiting) {
-        const auto take = std::min(records, std::max<std::int64_t>(room / left, 1));
+        auto take = std::min(records, std::max<std::int64_t>(room / left, 1));
+        if (partition->run.is_limited()) take = std::min(take, partition->run.records());
         partition->limit += take;
         add_position(*partition);
         room -= std::min(take, room);
@@ -121,8 +122,10 @@ void Lane::send(Engine::Turn& turn) {
     turn.sent = outcome.records;
     sent_ += outcome.records;
     if (outcome.trouble) {
-        const auto& [topic, error, text] = *outcome.trouble;
-        if (upstream::fault_of(error) != upstream::Fault::transient) {
+        const auto& [topic, error, text, record] = *outcome.trouble;
+        if (record && upstream::fault_of(error) == upstream::Fault::record) {
+            finder_.refused(record->first, record->second, error.value());
+        } else if (upstream::fault_of(error) != upstream::Fault::transient) {
             gate_.stop(topic, error, text);
         } else if (turns_alone_ > 0) {
             gate_.stop(alone_, error, text);
@@ -157,10 +160,13 @@ void Lane::on_reports(std::span<const upstream::DeliveryReport> reports) {
         }
         partition.window.fail(offset);
         failed_ = true;
-        stats_.faults[static_cast<std::size_t>(report.fault)].add();
-        if (report.fault != upstream::Fault::topic && report.fault != upstream::Fault::record) {
-            continue;
+        if (report.fault != upstream::Fault::record) {
+            stats_.faults[static_cast<std::size_t>(report.fault)].add();
         }
+        if (report.fault == upstream::Fault::record) {
+            finder_.refused(partition_of(report.tag), offset, report.code);
+        }
+        if (report.fault != upstream::Fault::topic) continue;
         const auto error = upstream::upstream_error(report.code);
         gate_.stop(
             partition.topic,
@@ -211,6 +217,7 @@ void Lane::committed() {
                    position.topic == partition.name.topic;
         });
         if (next == positions_.end()) continue;
+        if (partition.limit > partition.forwarded) PoisonFinder::run_succeeded(partition);
         partition.forwarded = partition.limit;
         partition.window = ForwardWindow{partition.limit};
         partition.committed_at = now_;
@@ -239,7 +246,8 @@ void Lane::aborted() {
     table_.forget_sent();
     gate_.settle();
     state_ = State::idle;
-    next_at_ = now_ + abort_backoff_.next();
+    // That a record is refused is no reason to wait.
+    next_at_ = finder_.judge() ? now_ : now_ + abort_backoff_.next();
     begun_at_ = now_;
 }
 

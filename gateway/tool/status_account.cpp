@@ -1,5 +1,6 @@
 #include "gateway/tool/status_account.hpp"
 
+#include "storage/log/dead_letters.hpp"
 #include "storage/log/retention.hpp"
 
 #include <algorithm>
@@ -107,12 +108,18 @@ StatusAccount account_of(const Status& status) {
     account.has_upstream = std::ranges::any_of(status.partitions, [](const auto& facts) {
         return facts.forwarded.has_value();
     });
+    account.keeps_some = std::ranges::any_of(status.partitions, [](const auto& facts) {
+        return !facts.forwarded.has_value();
+    });
     account.rejected = status.rejected;
     for (const auto& facts : status.partitions) {
         account.partitions.push_back({.name = facts.name, .line = line_of(facts, status.gaps)});
         account.all.add(account.partitions.back().line);
+        if (storage::is_dead_letter_topic(facts.name.topic)) {
+            account.dead_letters += account.partitions.back().line.accepted;
+        }
     }
-    account.received = account.all.accepted;
+    account.received = account.all.accepted - account.dead_letters;
     for (const auto& rejection : account.rejected) {
         account.received += static_cast<std::int64_t>(rejection.count);
     }

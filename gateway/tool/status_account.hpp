@@ -10,13 +10,13 @@
 
 namespace milepost::tool {
 
-// Where the readings of one partition are, or of all: accepted = forwarded + pending + expired +
-// lost (without an upstream: kept instead of pending).
+// Where the readings of one partition are, or of all: accepted = forwarded + pending + kept +
+// expired + lost.
 struct AccountLine {
     std::int64_t accepted = 0;
     std::int64_t forwarded = 0;
-    std::int64_t pending = 0;                     // with an upstream: not confirmed yet
-    std::int64_t kept = 0;                        // without one: still in the log
+    std::int64_t pending = 0;                     // not confirmed yet
+    std::int64_t kept = 0;                        // of what is not forwarded: still in the log
     std::map<std::string, std::int64_t> expired;  // by reason: removed unforwarded, as configured
     std::map<std::string, std::int64_t> lost;     // by reason
 
@@ -30,12 +30,15 @@ struct PartitionAccount {
     AccountLine line;
 };
 
-// Where every reading that was received is: received = accepted + rejected. All but `rejected`
-// follows from offsets and the gap ledger, so that it also holds after a crash; rejections are
-// counted, and saved at checkpoints. Pure.
+// Where every reading that was received is: received = accepted(origin mqtt) + rejected. All but
+// `rejected` follows from offsets and the gap ledger, so that it also holds after a crash;
+// rejections are counted, and saved at checkpoints. Pure.
 struct StatusAccount {
     bool has_upstream = false;
+    bool keeps_some = false;  // there are partitions that nothing is forwarded of
     std::int64_t received = 0;
+    // Of those accepted: copies of records that the upstream refused. They were not received.
+    std::int64_t dead_letters = 0;
     std::vector<Count> rejected;
     AccountLine all;
     std::vector<PartitionAccount> partitions;

@@ -2,6 +2,7 @@
 
 #include "gateway/json_writer.hpp"
 #include "gateway/tool/table.hpp"
+#include "storage/log/dead_letters.hpp"
 
 #include <fmt/format.h>
 
@@ -52,26 +53,25 @@ std::string partitions_table(const Status& status) {
 }
 
 std::string account_table(const StatusAccount& account) {
-    Table table{
-        .right_aligned = {false, true, true, true, true, true, true},
-        .rows = {
-            {"TOPIC",
-             "PARTITION",
-             "ACCEPTED",
-             "FORWARDED",
-             account.has_upstream ? "PENDING" : "KEPT",
-             "EXPIRED",
-             "LOST"}}};
+    Table table{.right_aligned = {false, true, true, true, true, true, true, true}, .rows = {}};
+    // Without an upstream nothing is pending, and where all is forwarded nothing is kept.
+    const auto row = [&](std::vector<std::string> cells, std::string pending, std::string kept) {
+        if (account.has_upstream) cells.push_back(std::move(pending));
+        if (account.keeps_some || !account.has_upstream) cells.push_back(std::move(kept));
+        return cells;
+    };
+    const auto add = [&](std::vector<std::string> cells, std::string expired, std::string lost) {
+        cells.push_back(std::move(expired));
+        cells.push_back(std::move(lost));
+        table.rows.push_back(std::move(cells));
+    };
+    add(row({"TOPIC", "PARTITION", "ACCEPTED", "FORWARDED"}, "PENDING", "KEPT"), "EXPIRED", "LOST");
     for (const auto& [name, line] : account.partitions) {
-        table.rows.push_back(
-            {name.topic,
-             number(name.partition),
-             number(line.accepted),
-             number(line.forwarded),
-             number(account.has_upstream ? line.pending : line.kept),
-             number(line.expired_total()),
-             number(line.lost_total())}
-        );
+        add(row({name.topic, number(name.partition), number(line.accepted), number(line.forwarded)},
+                number(line.pending),
+                number(line.kept)),
+            number(line.expired_total()),
+            number(line.lost_total()));
     }
     return table.text();
 }
@@ -87,14 +87,11 @@ void write_reasons(
     writer.end_object();
 }
 
-void write_line(JsonWriter& writer, const AccountLine& line, bool has_upstream) {
+void write_line(JsonWriter& writer, const AccountLine& line, const StatusAccount& account) {
     writer.key("accepted").integer(line.accepted);
     writer.key("forwarded").integer(line.forwarded);
-    if (has_upstream) {
-        writer.key("pending").integer(line.pending);
-    } else {
-        writer.key("kept").integer(line.kept);
-    }
+    if (account.has_upstream) writer.key("pending").integer(line.pending);
+    if (account.keeps_some || !account.has_upstream) writer.key("kept").integer(line.kept);
     write_reasons(writer, "expired", line.expired);
     write_reasons(writer, "lost", line.lost);
 }
@@ -123,6 +120,11 @@ std::string wear_text(const Status& status) {
         text += fmt::format("endurance    {:.1f} years at this rate, from new\n", *days / 365.25);
     }
     return text;
+}
+
+std::string gap_label(const storage::Gap& gap) {
+    if (gap.reason == storage::poison_reason) return "refused      ";
+    return is_expiry(gap.reason) ? "expired      " : "hole         ";
 }
 
 std::string gap_text(const storage::Gap& gap) {
@@ -219,7 +221,7 @@ std::string status_text(const Status& status) {
         text += fmt::format("degraded     {}\n", reason);
     text += wear_text(status);
     for (const auto& gap : status.gaps) {
-        text += (is_expiry(gap.reason) ? "expired      " : "hole         ") + gap_text(gap);
+        text += gap_label(gap) + gap_text(gap);
     }
     for (const auto& note : status.notes)
         text += fmt::format("note         {}\n", note);
@@ -291,13 +293,26 @@ std::string account_text(const StatusAccount& account) {
         if (all.empty()) line(std::string{name}, 0);
     };
     const AccountLine& all = account.all;
-    line("received", account.received, "= accepted + rejected");
+    const bool keeps = account.keeps_some || !account.has_upstream;
+    const bool has_letters = account.dead_letters > 0;
+    line(
+        "received",
+        account.received,
+        has_letters ? "= accepted(origin mqtt) + rejected" : "= accepted + rejected"
+    );
     line(
         "accepted",
         all.accepted,
-        account.has_upstream ? "= forwarded + pending + expired + lost"
-                             : "= forwarded + kept + expired + lost"
+        fmt::format(
+            "= forwarded +{}{} expired + lost",
+            account.has_upstream ? " pending +" : "",
+            keeps ? " kept +" : ""
+        )
     );
+    if (has_letters) {
+        line("accepted(origin mqtt)", all.accepted - account.dead_letters);
+        line("accepted(origin dead_letter)", account.dead_letters, "copies of lost(poison)");
+    }
     for (const auto& [reason, count] : account.rejected) {
         line(
             fmt::format("rejected({})", reason),
@@ -306,11 +321,8 @@ std::string account_text(const StatusAccount& account) {
         );
     }
     line("forwarded", all.forwarded);
-    if (account.has_upstream) {
-        line("pending", all.pending);
-    } else {
-        line("kept", all.kept);
-    }
+    if (account.has_upstream) line("pending", all.pending);
+    if (keeps) line("kept", all.kept);
     lines("expired", all.expired);
     lines("lost", all.lost);
     return table.text() + "\n" + account_table(account);
@@ -321,13 +333,16 @@ std::string account_json(const StatusAccount& account) {
     writer.begin_object();
     writer.key("received").integer(account.received);
     write_counts(writer, "rejected", account.rejected);
-    write_line(writer, account.all, account.has_upstream);
+    writer.key("accepted_by_origin").begin_object();
+    writer.key("mqtt").integer(account.all.accepted - account.dead_letters);
+    writer.key("dead_letter").integer(account.dead_letters).end_object();
+    write_line(writer, account.all, account);
     writer.key("partitions").begin_array();
     for (const auto& [name, line] : account.partitions) {
         writer.begin_object();
         writer.key("topic").text(name.topic);
         writer.key("partition").integer(std::int64_t{name.partition});
-        write_line(writer, line, account.has_upstream);
+        write_line(writer, line, account);
         writer.end_object();
     }
     writer.end_array().end_object();

@@ -29,5 +29,9 @@ inline constexpr std::size_t fault_count = 8;
 [[nodiscard]] Fault fault_of(const ErrorCode& error);
 // The topic does not exist upstream (as opposed to: may not be used).
 [[nodiscard]] bool is_topic_missing(const ErrorCode& error);
+// The broker does not take the record's timestamp.
+[[nodiscard]] bool is_timestamp_refused(const ErrorCode& error);
+// Of Fault::record, where nothing more is known.
+[[nodiscard]] ErrorCode record_refused();
 
 }  // namespace milepost::upstream

@@ -80,6 +80,14 @@ Fault fault_of(const ErrorCode& error) {
     return error.category() == upstream_category() ? fault_of_code(error.value()) : Fault::setup;
 }
 
+bool is_timestamp_refused(const ErrorCode& error) {
+    return error == upstream_error(RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+}
+
+ErrorCode record_refused() {
+    return upstream_error(RD_KAFKA_RESP_ERR_INVALID_RECORD);
+}
+
 bool is_topic_missing(const ErrorCode& error) {
     return error == upstream_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) ||
            error == upstream_error(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);

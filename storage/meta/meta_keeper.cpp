@@ -2,6 +2,7 @@
 
 #include "storage/meta/gap_ledger.hpp"
 
+#include <algorithm>
 #include <map>
 
 namespace milepost::storage {
@@ -19,11 +20,34 @@ Result<void> MetaKeeper::record(const Gap& gap) {
 }
 
 Result<std::vector<Gap>> MetaKeeper::gaps() {
-    auto listed = GapLedger{connection_, log_id_}.list();
-    if (!listed) return listed;
+    while (true) {
+        const std::uint64_t count = [this] {
+            const std::lock_guard guard{mutex_};
+            return known_count_;
+        }();
+        auto listed = GapLedger{connection_, log_id_}.list();
+        if (!listed) return listed;
+        const std::lock_guard guard{mutex_};
+        if (count != known_count_) continue;  // one came meanwhile that the list may lack
+        known_gaps_ = *listed;
+        return listed;
+    }
+}
+
+// As GapLedger::append() puts it into the table.
+void MetaKeeper::know(const Gap& gap) {
     const std::lock_guard guard{mutex_};
-    known_gaps_ = *listed;
-    return listed;
+    ++known_count_;
+    for (Gap& known : known_gaps_) {
+        if (known.partition != gap.partition || known.reason != gap.reason) continue;
+        if (gap.first < known.first || gap.first > known.end) continue;
+        known.records += std::max<std::int64_t>(0, gap.end - known.end);
+        known.end = std::max(known.end, gap.end);
+        known.last_time = std::max(known.last_time, gap.last_time);
+        return;
+    }
+    known_gaps_.push_back(gap);
+    known_gaps_.back().records = gap.end - gap.first;
 }
 
 void MetaKeeper::on_checkpoint() {

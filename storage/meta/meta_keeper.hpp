@@ -6,6 +6,7 @@
 #include "storage/meta/rejected_store.hpp"
 #include "storage/meta/session_store.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <span>
@@ -48,6 +49,8 @@ public:
 
     // Refused readings of all times. Thread: any.
     [[nodiscard]] std::vector<RejectedCount> rejected() const;
+    // Another connection has entered the gap; it is shown from now on. Thread: any.
+    void know(const Gap& gap);
     // The ledger as it was read or written last. Thread: any.
     [[nodiscard]] std::vector<Gap> known_gaps() const;
 
@@ -60,6 +63,7 @@ private:
     std::vector<RejectedCount> earlier_;
     std::function<std::vector<RejectedCount>()> count_;
     std::vector<Gap> known_gaps_;
+    std::uint64_t known_count_ = 0;  // calls of know()
 };
 
 }  // namespace milepost::storage

@@ -87,6 +87,10 @@ public:
     ) override {
         const std::lock_guard lock{mutex_};
         std::vector<storage::PartitionId> ids;
+        for (std::uint32_t i = 0; i < partitions_.size(); ++i) {
+            if (partitions_[i].name.topic == topic) ids.emplace_back(i);
+        }
+        if (!ids.empty()) return ids;
         for (std::int32_t i = 0; i < partitions; ++i) {
             ids.emplace_back(static_cast<std::uint32_t>(partitions_.size()));
             partitions_.push_back(Partition{.name = {std::string{topic}, i}});
@@ -117,7 +121,23 @@ public:
         return std::nullopt;
     }
 
-    void commit() override {}
+    void commit() override {
+        std::function<void()> notice;
+        {
+            const std::lock_guard lock{mutex_};
+            if (!syncs_) return;
+            for (auto& partition : partitions_)
+                partition.positions.durable = partition.positions.appended;
+            notice = notice_;
+        }
+        if (notice) notice();
+    }
+
+    // While off, what is appended does not become durable.
+    void set_syncs(bool syncs) {
+        const std::lock_guard lock{mutex_};
+        syncs_ = syncs;
+    }
 
     [[nodiscard]] storage::Positions positions(storage::PartitionId id) const override {
         const std::lock_guard lock{mutex_};
@@ -175,12 +195,21 @@ public:
     using storage::Log::append;
 
     Result<storage::Offset> append(
-        storage::PartitionId /*partition*/,
-        const storage::RecordView& /*record*/,
+        storage::PartitionId id,
+        const storage::RecordView& record,
         std::optional<AckToken> /*token*/,
         const storage::SessionChange& /*change*/
     ) override {
-        return storage::Offset{};
+        const std::lock_guard lock{mutex_};
+        auto& partition = partitions_[id.value()];
+        storage::BatchBuilder builder;
+        builder.start(partition.positions.appended);
+        const auto given = builder.add(record);
+        Stored stored{.base = builder.base_offset(), .next = builder.next_offset()};
+        MILEPOST_CHECK(builder.finish(storage::Codec::none, stored.bytes).has_value());
+        partition.positions.appended = stored.next;
+        partition.batches.push_back(std::move(stored));
+        return given;
     }
 
     Result<void> append_change(const storage::SessionChange&, std::optional<AckToken>) override {
@@ -215,6 +244,7 @@ private:
     mutable std::mutex mutex_;
     std::string log_id_;
     std::vector<Partition> partitions_;
+    bool syncs_ = true;
     std::function<void()> notice_;
     storage::LogStats stats_;
     storage::LogConfig config_;

@@ -149,6 +149,7 @@ int main(int count, char** arguments) {
         log,
         std::move(meta).value(),
         delivery(settings, topic, producers_wanted),
+        {},
         [](int level, std::string_view line) {
             std::fprintf(stderr, "%d %.*s\n", level, static_cast<int>(line.size()), line.data());
         }

@@ -45,6 +45,11 @@ struct Bench {
             [this](upstream::Waker& waker, std::string& problem) {
                 return upstream::make_rdkafka_producer(settings, waker, problem);
             },
+            {.post = [](const std::function<void()>& task) { task(); },
+             .on_loss =
+                 [this](const storage::Gap& gap) {
+                     losses.push_back(gap);
+                 }},
             [](int level, std::string_view line) {
                 if (std::getenv("MILEPOST_TEST_LOG") == nullptr) return;
                 std::cerr << level << ' ' << line << '\n';
@@ -107,6 +112,7 @@ struct Bench {
     MemoryLog log;
     MockCluster mock;
     upstream::ProducerSettings settings;
+    std::vector<storage::Gap> losses;  // the forwarder's thread
     std::unique_ptr<Forwarder> forwarder;
 };
 
@@ -242,6 +248,50 @@ TEST_CASE(
     CHECK(bench.forwarder->stats().producers.value() == 2);
     bench.check_upstream("t", 0, 1000, true);
     bench.check_upstream("t", 1, 1000, true);
+}
+
+TEST_CASE("forward_mock: a batch that is refused loses none of its records", "[forward]") {
+    Bench bench{1};
+    bench.mock.create_topic("t", 1);
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    rd_kafka_mock_push_request_errors(
+        bench.mock.get(),
+        0,
+        2,
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+    );
+    bench.log.add(id, {.count = 1000});
+    bench.start();
+    CHECK(bench.forwarded(id, 1000));
+    bench.check_upstream("t", 0, 1000, false);
+    bench.forwarder->stop(seconds{5});
+    CHECK(bench.losses.empty());
+}
+
+TEST_CASE("forward_mock: a record that is refused alone goes to the dead letters", "[forward]") {
+    Bench bench{1};
+    bench.mock.create_topic("t", 1);
+    bench.mock.create_topic("t.dead-letter", 1);
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.ensure_topic("t.dead-letter", 1).value();
+    rd_kafka_mock_push_request_errors(bench.mock.get(), 0, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    bench.log.add(id, {.count = 1});
+    bench.start();
+    CHECK(bench.forwarded(id, 1));
+    bench.log.add(id, {.count = 5});
+    CHECK(bench.forwarded(id, 6));
+    CHECK(bench.forwarded(PartitionId{1}, 1));
+    CHECK(bench.ids_upstream("t", 0).front() == "gw/00000000000000aa/t-0/1");
+    bench.check_upstream("t.dead-letter", 0, 1, false);
+    bench.forwarder->stop(seconds{5});
+    REQUIRE(bench.losses.size() == 1);
+    CHECK(bench.losses[0].reason == "poison");
+    // A later run does not send it either.
+    bench.start();
+    bench.log.add(id, {.count = 1});
+    CHECK(bench.forwarded(id, 7));
+    CHECK(bench.ids_upstream("t", 0).size() == 6);
 }
 
 TEST_CASE("forward_mock: after a restart it goes on behind the saved position", "[forward]") {

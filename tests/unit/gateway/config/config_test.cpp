@@ -213,6 +213,10 @@ TEST_CASE("config: each mistake is named with its place", "[config]") {
         {"a topic Kafka does not take",
          data + "[[route]]\nfilter = \"#\"\ntopic = \"a b\"",
          "m.toml:4:9: route.topic: `a b` is no Kafka topic ([A-Za-z0-9._-], 1 to 249 bytes)"},
+        {"a topic for dead letters",
+         data + "[[route]]\nfilter = \"#\"\ntopic = \"t.dead-letter\"",
+         "m.toml:4:9: route.topic: `t.dead-letter`: topics that end in .dead-letter are for "
+         "records that Kafka refuses"},
         {"a capture that does not exist",
          data + "[[route]]\nfilter = \"a/{x}\"\ntopic = \"t\"\nkey = \"{y}\"",
          "m.toml:5:7: route.key: the filter has no capture `{y}`"},

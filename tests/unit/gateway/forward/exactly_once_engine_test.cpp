@@ -41,9 +41,15 @@ struct Bench {
                     .producer = std::make_unique<ScriptedProducer>(kafka.ids[number].upstream),
                     .transactions = std::make_unique<ScriptedTransactions>(kafka, number)};
             },
+            DeadLetterWiring{
+                .post = [](const std::function<void()>& task) { task(); },
+                .enter = [this](const storage::Gap& gap) -> Result<void> {
+                    ledger.push_back(gap);
+                    return {};
+                }},
             [this](int, std::string_view line) { lines.emplace_back(line); }
         );
-        engine->load(stored);
+        engine->load(stored, {});
     }
 
     Engine::Turn turn(Duration later = Duration::zero()) {
@@ -108,6 +114,7 @@ struct Bench {
     ScriptedKafka kafka;
     std::vector<storage::ForwardPosition> stored;
     std::vector<std::string> lines;
+    std::vector<storage::Gap> ledger;
     Instant now{seconds{1000}};
     std::unique_ptr<ExactlyOnceEngine> engine;
 };
@@ -411,4 +418,43 @@ TEST_CASE("exactly_once: a hang shows in the status", "[forward]") {
     bench.run();
     bench.turn(seconds{31});
     CHECK(bench.degraded().find("nothing was confirmed for") != std::string::npos);
+}
+
+TEST_CASE("exactly_once: a refused record is set aside, all others arrive once", "[forward]") {
+    Bench bench;
+    bench.kafka.add_topic("t.dead-letter", 1);
+    // As many as upstream, or fewer: then batches mix partitions of the log.
+    const std::int32_t partitions = GENERATE(4, 2);
+    const auto ids = bench.log.ensure_topic("t", partitions).value();
+    bench.log.add(ids[0], {.count = 300});
+    bench.log.add(ids[1], {.value = "w", .count = 100});
+    bench.kafka.ids[0].upstream.poison = {"v41"};
+    bench.run(600);
+    CHECK(bench.forwarded(0) == Offset{300});
+    CHECK(bench.forwarded(1) == Offset{100});
+    CHECK(bench.kafka.ids[0].taken_over == 1);
+    REQUIRE(bench.ledger.size() == 1);
+    CHECK(bench.ledger[0].first == Offset{41});
+    CHECK(std::count(bench.kafka.committed.begin(), bench.kafka.committed.end(), "v41") == 1);
+    // Each once, in its order: the refused one as a dead letter.
+    std::vector<std::string> of_partition;
+    for (const auto& value : bench.kafka.committed) {
+        if (value.starts_with("v") && value != "v41") of_partition.push_back(value);
+    }
+    auto expected = values(0, 300);
+    std::erase(expected, "v41");
+    CHECK(of_partition == expected);
+}
+
+TEST_CASE("exactly_once: a refused record at the end moves the position too", "[forward]") {
+    Bench bench;
+    bench.kafka.add_topic("t.dead-letter", 1);
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 2});
+    bench.kafka.ids[0].upstream.poison = {"v1"};
+    bench.run(200);
+    CHECK(bench.forwarded(0) == Offset{2});
+    CHECK(bench.kafka.positions.at({"t", 0}).offset == 2);
+    CHECK(bench.kafka.committed == values(0, 2));  // v1 as a dead letter
+    CHECK(bench.forwarded(1) == Offset{1});
 }

@@ -33,8 +33,28 @@ struct Bench {
                   return std::unique_ptr<upstream::Producer>{
                       std::make_unique<ScriptedProducer>(upstream)};
               },
+              {.post = [this](const std::function<void()>& task) { tasks.push_back(task); },
+               .enter = [this](const storage::Gap& gap) -> Result<void> {
+                   if (ledger_fails) return ErrorCode{5, boost::system::generic_category()};
+                   ledger.push_back(gap);
+                   return {};
+               }},
               [this](int, std::string_view line) { lines.emplace_back(line); }
           ) {}
+
+    // So many turns, the upstream answering and the log's owner doing what it is asked to.
+    void live(int turns = 200) {
+        for (int i = 0; i < turns; ++i) {
+            turn(milliseconds{200});
+            upstream.confirm_all();
+            run_tasks();
+        }
+    }
+
+    void run_tasks() {
+        for (const auto& task : std::exchange(tasks, {}))
+            task();
+    }
 
     ForwardEngine::Turn turn(Duration later = Duration::zero()) {
         now += later;
@@ -61,6 +81,9 @@ struct Bench {
     ForwardStats stats;
     ScriptedUpstream upstream;
     std::vector<std::string> lines;
+    std::vector<std::function<void()>> tasks;
+    std::vector<storage::Gap> ledger;
+    bool ledger_fails = false;
     Instant now{seconds{1000}};
     ForwardEngine engine;
 };
@@ -260,4 +283,200 @@ TEST_CASE("forward_engine: rotten bytes stop their topic only", "[forward]") {
     REQUIRE(bench.upstream.queue.size() == 1);
     CHECK(bench.upstream.queue[0].topic == "sound");
     CHECK(bench.status().topics[0].problem.starts_with("reading rotten-0"));
+}
+
+namespace {
+
+std::vector<std::string> values_of(const ScriptedUpstream& upstream, std::string_view topic) {
+    std::vector<std::string> values;
+    for (const auto& seen : upstream.delivered) {
+        if (seen.topic == topic) values.push_back(seen.value);
+    }
+    return values;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "forward_engine: a record that Kafka refuses goes to the dead letters, all others arrive",
+    "[forward]"
+) {
+    Bench bench;
+    bench.upstream.is_gapless = true;
+    bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}, {"other", 1}};
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    const auto other = bench.log.ensure_topic("other", 1).value()[0];
+    bench.log.add(id, {.count = 500, .timestamp = Timestamp{77}});
+    bench.log.add(other, {.value = "o", .count = 50});
+    bench.upstream.poison = {"v123"};
+    bench.live();
+    CHECK(bench.forwarded(0) == Offset{500});
+    CHECK(bench.forwarded(1) == Offset{50});
+    std::vector<std::string> expected;
+    for (int i = 0; i < 500; ++i) {
+        if (i != 123) expected.push_back("v" + std::to_string(i));
+    }
+    CHECK(values_of(bench.upstream, "t") == expected);
+    // What the upstream has refused with "other"'s records on their way may be sent again.
+    CHECK(values_of(bench.upstream, "other").size() >= 50);
+
+    REQUIRE(bench.ledger.size() == 1);
+    CHECK(bench.ledger[0].partition == storage::TopicPartition{"t", 0});
+    CHECK(bench.ledger[0].first == Offset{123});
+    CHECK(bench.ledger[0].end == Offset{124});
+    CHECK(bench.ledger[0].reason == "poison");
+    CHECK(bench.ledger[0].first_time == Timestamp{77});
+
+    CHECK(bench.forwarded(2) == Offset{1});  // a dead letter goes its way like any record
+    const auto letter = std::find_if(
+        bench.upstream.delivered.begin(),
+        bench.upstream.delivered.end(),
+        [](const auto& seen) { return seen.topic == "t.dead-letter"; }
+    );
+    REQUIRE(letter != bench.upstream.delivered.end());
+    CHECK(letter->value == "v123");
+    CHECK(letter->key == "k");
+    using Headers = std::vector<std::pair<std::string, std::string>>;
+    CHECK(
+        letter->headers ==
+        Headers{
+            {"content-type", "text/plain"},
+            {"mp.dead.reason", "Broker: Message size too large"},
+            {"mp.dead.topic", "t"},
+            {"mp.dead.partition", "0"},
+            {"mp.dead.offset", "123"},
+            {"mp.dead.timestamp", "77"},
+            {"mp.id", "gw/00000000000000aa/t.dead-letter-0/0"}}
+    );
+    CHECK(bench.status().degraded.empty());
+}
+
+TEST_CASE("forward_engine: every record refused: all are set aside, in order", "[forward]") {
+    Bench bench;
+    bench.upstream.is_gapless = true;
+    bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}};
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 10});
+    for (int i = 0; i < 10; ++i)
+        bench.upstream.poison.insert("v" + std::to_string(i));
+    bench.live();
+    CHECK(bench.forwarded(0) == Offset{10});
+    CHECK(bench.ledger.size() == 10);
+    const auto letters = values_of(bench.upstream, "t.dead-letter");
+    CHECK(letters.size() == 10);
+    CHECK(std::is_sorted(letters.begin(), letters.end()));
+    CHECK(values_of(bench.upstream, "t").empty());
+}
+
+TEST_CASE("forward_engine: nothing passes a refused record before it is set aside", "[forward]") {
+    Bench bench;
+    bench.upstream.is_gapless = true;
+    bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}, {"other", 1}};
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    const auto other = bench.log.ensure_topic("other", 1).value()[0];
+    bench.log.add(id, {.count = 3});
+    bench.upstream.poison = {"v1"};
+    SECTION("the dead letter is not durable") {
+        bench.log.set_syncs(false);
+    }
+    SECTION("the gap ledger cannot be written") {
+        bench.ledger_fails = true;
+    }
+    bench.live();
+    bench.log.add(other, {});
+    bench.live();
+    CHECK(bench.forwarded(0) == Offset{1});
+    CHECK(bench.forwarded(1) == Offset{1});  // another topic goes on meanwhile
+    CHECK(bench.ledger.empty());
+    if (bench.ledger_fails) {
+        REQUIRE_FALSE(bench.status().degraded.empty());
+        CHECK(bench.status().degraded.back().find("gap ledger") != std::string::npos);
+    }
+    bench.ledger_fails = false;
+    bench.log.set_syncs(true);
+    bench.log.commit();
+    bench.live();
+    CHECK(bench.forwarded(0) == Offset{3});
+    CHECK(bench.ledger.size() == 1);
+    CHECK(values_of(bench.upstream, "t") == std::vector<std::string>{"v0", "v2"});
+    CHECK(values_of(bench.upstream, "t.dead-letter") == std::vector<std::string>{"v1"});
+}
+
+TEST_CASE("forward_engine: what an earlier process set aside is not sent again", "[forward]") {
+    Bench bench;
+    bench.upstream.topics = {{"t", 1}};
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 6});
+    const std::vector<storage::Gap> poison{
+        {.partition = {"t", 0},
+         .first = Offset{3},
+         .end = Offset{4},
+         .reason = "poison",
+         .noticed = {}},
+        {.partition = {"t", 0},
+         .first = Offset{0},
+         .end = Offset{2},
+         .reason = "poison",
+         .noticed = {}}};
+    bench.engine.load({}, poison);
+    bench.live(5);
+    CHECK(values_of(bench.upstream, "t") == std::vector<std::string>{"v2", "v4", "v5"});
+    CHECK(bench.forwarded(0) == Offset{6});
+}
+
+TEST_CASE("forward_engine: a refused dead letter is cut, and then its topic waits", "[forward]") {
+    Bench bench;
+    bench.upstream.is_gapless = true;
+    bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}};
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    const std::string large(10'000, 'x');
+    bench.log.add(id, {.value = large});
+    const std::string whole = large + "0";
+    const std::string part = whole.substr(0, 4096);
+    SECTION("the cut one is taken") {
+        bench.upstream.poison = {whole};
+        bench.upstream.poison_letters = {whole};
+        bench.live();
+        CHECK(values_of(bench.upstream, "t.dead-letter") == std::vector<std::string>{part});
+        const auto& headers = bench.upstream.delivered.back().headers;
+        CHECK(std::count(
+            headers.begin(),
+            headers.end(),
+            std::pair<std::string, std::string>{"mp.dead.value-bytes", "10001"}
+        ));
+        CHECK(std::count(
+            headers.begin(),
+            headers.end(),
+            std::pair<std::string, std::string>{"mp.dead.topic", "t"}
+        ));
+        CHECK(bench.forwarded(1) == Offset{2});
+        CHECK(bench.ledger.size() == 2);
+        CHECK(bench.status().degraded.empty());
+    }
+    SECTION("the cut one is refused as well") {
+        bench.upstream.poison = {whole};
+        bench.upstream.poison_letters = {whole, part};
+        bench.live();
+        CHECK(bench.forwarded(0) == Offset{1});
+        CHECK(bench.forwarded(1) == Offset{1});
+        REQUIRE_FALSE(bench.status().degraded.empty());
+        CHECK(bench.status().degraded.back().find("was cut already") != std::string::npos);
+        CHECK(bench.ledger.size() == 2);
+    }
+}
+
+TEST_CASE("forward_engine: a timestamp that is refused now is the clock's fault", "[forward]") {
+    Bench bench;
+    bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}};
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    const auto wall = Timestamp{1'000'000} + 1'000'000;
+    const bool is_recent = GENERATE(true, false);
+    bench.log.add(id, {.timestamp = is_recent ? wall : wall + 86'400'000});
+    bench.turn();
+    bench.upstream.fail_all(upstream::Fault::record, 32);  // INVALID_TIMESTAMP
+    bench.live(1);
+    if (is_recent) CHECK(bench.status().degraded.back().find("clock right") != std::string::npos);
+    bench.live();
+    CHECK(bench.ledger.size() == (is_recent ? 0 : 1));
+    CHECK(bench.forwarded(0) == Offset{1});
 }

@@ -74,6 +74,7 @@ std::unique_ptr<Forwarder> start(MemoryLog& log, const TempDir& dir, bool swallo
             return std::unique_ptr<upstream::Producer>{
                 std::make_unique<EchoProducer>(waker, swallow)};
         },
+        {},
         [](int, std::string_view) {}
     );
     REQUIRE(forwarder);

@@ -2,10 +2,12 @@
 
 #include "gateway/upstream/producer.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,7 +48,29 @@ struct ScriptedUpstream {
         }
     }
 
-    void confirm_all() { confirm(queue.size()); }
+    // Values that the upstream refuses, with everything else of their partition: a batch.
+    std::set<std::string> poison;
+    std::set<std::string> poison_letters;  // the same in topics of dead letters
+    // As librdkafka without transactions: nothing may overtake a batch that was refused.
+    bool is_gapless = false;
+
+    void confirm_all() {
+        const auto bad = std::find_if(queue.begin(), queue.end(), [&](const Seen& seen) {
+            const bool is_letter = seen.topic.ends_with(".dead-letter");
+            return (is_letter ? poison_letters : poison).contains(seen.value);
+        });
+        if (bad == queue.end()) return confirm(queue.size());
+        const auto place = std::pair{bad->topic, bad->partition};
+        for (std::size_t i = 0; i < queue.size();) {
+            if (std::pair{queue[i].topic, queue[i].partition} == place) {
+                settle(i, upstream::Fault::record, 10);  // MSG_SIZE_TOO_LARGE
+            } else {
+                ++i;
+            }
+        }
+        if (is_gapless) fatal = "_GAPLESS_GUARANTEE";
+        if (!is_gapless) confirm_all();
+    }
 
     // Confirms, or fails, the record at `place`.
     void settle(std::size_t place, upstream::Fault fault = upstream::Fault::none, int code = 0) {

@@ -157,6 +157,45 @@ TEST_CASE("account: without an upstream what is there is kept", "[status]") {
     CHECK_FALSE(parsed.contains("pending"));
 }
 
+TEST_CASE("account: a refused record is lost, and its dead letter was not received", "[status]") {
+    Status status;
+    status.is_running = true;
+    status.partitions = {
+        {.name = {"t", 0},
+         .start = storage::Offset{0},
+         .forwarded = storage::Offset{10},
+         .durable = storage::Offset{10}},
+        {.name = {"t.dead-letter", 0},
+         .start = storage::Offset{0},
+         .forwarded = storage::Offset{0},
+         .durable = storage::Offset{1}},
+        {.name = {"local", 0},
+         .start = storage::Offset{0},
+         .forwarded = {},
+         .durable = storage::Offset{4}}};
+    status.gaps = {
+        {.partition = {"t", 0},
+         .first = storage::Offset{3},
+         .end = storage::Offset{4},
+         .reason = "poison",
+         .noticed = {}}};
+    const auto account = account_of(status);
+    CHECK(account.received == 14);
+    CHECK(account.dead_letters == 1);
+    CHECK(account.all.lost.at("poison") == 1);
+    CHECK(account.all.forwarded == 9);
+    CHECK(account.all.pending == 1);
+    CHECK(account.all.kept == 4);
+    const auto text = account_text(account);
+    CHECK(text.find("accepted(origin dead_letter)") != std::string::npos);
+    CHECK(text.find("PENDING") != std::string::npos);
+    CHECK(text.find("KEPT") != std::string::npos);
+    CHECK(status_text(status).find("refused      t-0 offsets 3 to 3: poison") != std::string::npos);
+    const auto parsed = nlohmann::json::parse(account_json(account));
+    CHECK(parsed["accepted_by_origin"]["mqtt"] == 14);
+    CHECK(parsed["accepted_by_origin"]["dead_letter"] == 1);
+}
+
 TEST_CASE("account: what was forwarded and removed since is forwarded", "[status]") {
     auto status = example();
     status.partitions[0].start = storage::Offset{5};
