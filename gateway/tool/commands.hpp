@@ -17,6 +17,7 @@ int run(const VerifyOptions& options);
 int run(const RepairOptions& options);
 int run(const AdoptOptions& options);
 int run(const ReconcileOptions& options);
+int run(const ReplayOptions& options);  // export, too
 
 [[nodiscard]] std::unique_ptr<LogSource> open_source(const SourceOptions& options);
 

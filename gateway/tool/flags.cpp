@@ -37,7 +37,15 @@ struct Raw {
     std::string brokers;
     std::vector<std::string> properties;
     std::uint64_t wait_ms = 60'000;
+    ReplayOptions replay;
+    std::string offset_range;
+    std::string file_format = "ndjson";
+    std::string speed = "1x";
+    std::string timestamps = "original";
+    std::uint64_t gap_max_ms = 0;
 };
+
+const std::map<std::string, std::uint64_t> time_units{{"ms", 1}, {"s", 1'000}, {"min", 60'000}};
 
 void add_common(CLI::App& command, Raw& raw) {
     command.add_flag("--json", raw.json, "Print JSON");
@@ -152,11 +160,111 @@ void add_reconcile(CLI::App& app, Raw& raw) {
     reconcile->add_option("-X", raw.properties, "A librdkafka property for reading the upstream")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
-    const std::map<std::string, std::uint64_t> units{{"ms", 1}, {"s", 1'000}, {"min", 60'000}};
     reconcile
         ->add_option("--wait", raw.wait_ms, "How long to wait until everything is forwarded (60s)")
         ->type_name("TIME")
-        ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE));
+        ->transform(CLI::AsNumberWithUnit(time_units, CLI::AsNumberWithUnit::CASE_SENSITIVE));
+}
+
+void add_selection(CLI::App& command, Raw& raw) {
+    add_source(command, raw);
+    command
+        .add_option(
+            "--from-file",
+            raw.replay.from_file,
+            "Read NDJSON that export wrote instead of a log; - is stdin"
+        )
+        ->type_name("FILE")
+        ->excludes("--url")
+        ->excludes("--data-dir");
+    command.add_option("-t,--topic", raw.topics, "A topic; may be given again (default: all)")
+        ->type_name("TOPIC")
+        ->allow_extra_args(false);
+    command.add_option("-p,--partition", raw.partition, "One partition only")
+        ->type_name("N")
+        ->check(CLI::Range(0, 0x7FFF'FFFF));
+    command
+        .add_option("-k,--key", raw.replay.selection.keys, "A vehicle (key); may be given again")
+        ->type_name("KEY")
+        ->allow_extra_args(false);
+    command
+        .add_option(
+            "-o,--offsets",
+            raw.offset_range,
+            "From offset A and before B, in each partition; A.. and ..B are open"
+        )
+        ->type_name("A..B");
+    command
+        .add_option(
+            "--since",
+            raw.replay.since,
+            "From this time on: RFC 3339, ms since 1970, now, or -2h (ms, s, min, h, d) before now"
+        )
+        ->type_name("TIME");
+    command.add_option("--until", raw.replay.until, "Before this time; as --since")
+        ->type_name("TIME");
+    command
+        .add_option(
+            "--gateway-id",
+            raw.replay.gateway_id,
+            "The gateway's part of mp.id (default: the running gateway's; of a folder mp- and\n"
+            "8 digits of the log id, as where the configuration has no gateway_id)"
+        )
+        ->type_name("ID");
+    command
+        .add_option(
+            "--resume",
+            raw.replay.resume,
+            "Keep how far it is in this file; the same command goes on there after a kill\n"
+            "(default: for a file FILE.state, gone when it is done)"
+        )
+        ->type_name("FILE");
+}
+
+void add_export(CLI::App& app, Raw& raw) {
+    auto* command = app.add_subcommand("export", "Write records to a file, or to stdout");
+    add_selection(*command, raw);
+    command->add_option("--format", raw.file_format, "ndjson, which replay reads back, or csv")
+        ->check(CLI::IsMember({"ndjson", "csv"}))
+        ->capture_default_str();
+    command->add_option("-O,--output", raw.replay.to, "The file; - is stdout")
+        ->type_name("FILE")
+        ->capture_default_str();
+}
+
+void add_replay(CLI::App& app, Raw& raw) {
+    auto* command =
+        app.add_subcommand("replay", "Send recorded records again, as fast as they came or faster");
+    add_common(*command, raw);
+    add_selection(*command, raw);
+    command->add_option("--to", raw.replay.to, "A file (NDJSON); - is stdout")
+        ->type_name("WHERE")
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--speed",
+            raw.speed,
+            "1x as recorded, 10x ten times as fast, max, or a fixed rate: 200/s"
+        )
+        ->type_name("SPEED")
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--gap-max",
+            raw.gap_max_ms,
+            "Wait no longer than this between two records, however long it was recorded"
+        )
+        ->type_name("TIME")
+        ->transform(CLI::AsNumberWithUnit(time_units, CLI::AsNumberWithUnit::CASE_SENSITIVE));
+    command
+        ->add_option(
+            "--timestamps",
+            raw.timestamps,
+            "original, or shifted: all by as much as makes the first one now"
+        )
+        ->check(CLI::IsMember({"original", "shifted"}))
+        ->capture_default_str();
+    command->add_flag("--dry-run", raw.replay.dry_run, "Count, and say what would be sent");
 }
 
 ConsumeOptions to_consume(const Raw& raw) {
@@ -203,6 +311,37 @@ ReconcileOptions to_reconcile(const Raw& raw) {
     return options;
 }
 
+ReplayOptions to_replay(const Raw& raw, bool is_export) {
+    ReplayOptions options = raw.replay;
+    options.is_export = is_export;
+    options.source = raw.source;
+    options.json = raw.json;
+    options.selection.topics = raw.topics;
+    if (raw.partition >= 0) options.selection.partition = raw.partition;
+    if (!raw.offset_range.empty()) {
+        const auto range = parse_offset_range(raw.offset_range);
+        if (!range) throw CLI::ValidationError("-o", raw.offset_range + " is no A..B");
+        options.selection.offsets = *range;
+    }
+    const auto now = wall_now();
+    const auto time = [&](const char* flag, const std::string& text) -> std::optional<Timestamp> {
+        if (text.empty()) return std::nullopt;
+        const auto parsed = parse_time(text, now);
+        if (!parsed) throw CLI::ValidationError(flag, text + " is no time");
+        return parsed;
+    };
+    options.selection.since = time("--since", options.since);
+    options.selection.until = time("--until", options.until);
+    options.format = raw.file_format == "csv" ? FileFormat::csv : FileFormat::ndjson;
+    options.shifts_time = raw.timestamps == "shifted";
+    if (raw.gap_max_ms > 0) options.gap_max = std::chrono::milliseconds{raw.gap_max_ms};
+    if (is_export) return options;
+    const auto speed = parse_speed(raw.speed);
+    if (!speed) throw CLI::ValidationError("--speed", raw.speed + " is no speed");
+    options.speed = *speed;
+    return options;
+}
+
 Command to_command(const CLI::App& app, const Raw& raw) {
     if (app.got_subcommand("status")) return StatusOptions{raw.source, raw.account, raw.json};
     if (app.got_subcommand("topics")) return TopicsOptions{raw.source, raw.json};
@@ -210,6 +349,8 @@ Command to_command(const CLI::App& app, const Raw& raw) {
     if (app.got_subcommand("verify")) return VerifyOptions{raw.folder, raw.deep, raw.json};
     if (app.got_subcommand("repair")) return RepairOptions{raw.folder, raw.yes, raw.json};
     if (app.got_subcommand("adopt")) return AdoptOptions{raw.folder, raw.from_start, raw.json};
+    if (app.got_subcommand("replay")) return to_replay(raw, false);
+    if (app.got_subcommand("export")) return to_replay(raw, true);
     return to_reconcile(raw);
 }
 
@@ -218,7 +359,7 @@ Command to_command(const CLI::App& app, const Raw& raw) {
 std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
     CLI::App app{
         "Looks into a Milepost gateway's log: of a running one over HTTP, of a stopped one in its\n"
-        "folder.",
+        "folder. Exports it, and sends it again.",
         "milepost"};
     app.set_version_flag("--version", "milepost " MILEPOST_VERSION);
     app.require_subcommand(1);
@@ -236,6 +377,8 @@ std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
     add_verify_and_repair(app, raw);
     add_adopt(app, raw);
     add_reconcile(app, raw);
+    add_replay(app, raw);
+    add_export(app, raw);
 
     try {
         app.parse(argc, argv);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/tool/record_format.hpp"
+#include "gateway/tool/replay_options.hpp"
 #include "gateway/tool/start_offset.hpp"
 
 #include <chrono>
@@ -12,12 +13,6 @@
 #include <vector>
 
 namespace milepost::tool {
-
-// Where a command finds the log.
-struct SourceOptions {
-    std::string url = "http://127.0.0.1:8080";
-    std::string data_dir;  // not empty: the folder of a stopped gateway
-};
 
 struct StatusOptions {
     SourceOptions source;
@@ -76,7 +71,8 @@ using Command = std::variant<
     VerifyOptions,
     RepairOptions,
     AdoptOptions,
-    ReconcileOptions>;
+    ReconcileOptions,
+    ReplayOptions>;
 
 // The command line, or the exit code when it is done already (--help, --version) or wrong.
 [[nodiscard]] std::variant<Command, int> parse_flags(int argc, const char* const* argv);

@@ -51,6 +51,18 @@ void Progress::show(std::uint64_t done, std::uint64_t all) {
     std::fflush(stderr);
 }
 
+bool Progress::is_due() const {
+    return is_terminal_ && monotonic_now() - last_ >= pause;
+}
+
+void Progress::show_text(std::string_view text) {
+    if (!is_terminal_) return;
+    last_ = monotonic_now();
+    is_shown_ = true;
+    fmt::print(stderr, "\r\x1b[K{}: {}", what_, text);
+    std::fflush(stderr);
+}
+
 void Progress::clear() {
     if (!is_shown_) return;
     is_shown_ = false;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace milepost::tool {
 
@@ -17,6 +18,10 @@ public:
 
     // Bytes. At most ten times a second something is printed.
     void show(std::uint64_t done, std::uint64_t all);
+    // Whether show_text() would print now; asks the clock.
+    [[nodiscard]] bool is_due() const;
+    // Any text, at once.
+    void show_text(std::string_view text);
     // Takes the line away.
     void clear();
 

@@ -1,0 +1,152 @@
+#include "gateway/tool/commands.hpp"
+#include "gateway/tool/export_format.hpp"
+#include "gateway/tool/failure.hpp"
+#include "gateway/tool/replay_sink.hpp"
+#include "storage/base/units.hpp"
+#include "storage/fs/posix_file_system.hpp"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+namespace milepost::tool {
+
+namespace {
+
+constexpr std::size_t buffer_bytes = mib;
+
+class TextSink : public ReplaySink {
+public:
+    TextSink(FileFormat format, bool is_begun)
+        : format_(format) {
+        if (!is_begun && format == FileFormat::csv) text_ = csv_head;
+    }
+
+    void put(const ReplayRecord& record) override {
+        if (format_ == FileFormat::csv) {
+            append_csv(record, text_);
+        } else {
+            append_ndjson(record, text_);
+        }
+        if (text_.size() >= buffer_bytes) flush();
+    }
+
+    void wait_until(Instant due) override {
+        flush();
+        std::this_thread::sleep_until(due);
+    }
+
+protected:
+    void flush() {
+        if (text_.empty()) return;
+        write(text_);
+        text_.clear();
+    }
+
+    virtual void write(std::string_view text) = 0;
+
+private:
+    FileFormat format_;
+    std::string text_;
+};
+
+class StdoutSink final : public TextSink {
+public:
+    explicit StdoutSink(FileFormat format)
+        : TextSink(format, false) {}
+
+    [[nodiscard]] std::uint64_t taken_before() const override { return 0; }
+
+    std::uint64_t settle() override {
+        flush();
+        return 0;
+    }
+
+protected:
+    void write(std::string_view text) override { print_out(text); }
+};
+
+class FileSink final : public TextSink {
+public:
+    FileSink(
+        std::filesystem::path path,
+        FileFormat format,
+        bool is_resumed,
+        std::uint64_t bytes,
+        std::uint64_t count
+    )
+        : TextSink(format, bytes > 0)
+        , path_(std::move(path))
+        , bytes_(bytes)
+        , count_(count) {
+        auto opened = files_.open(path_, storage::OpenMode::create);
+        if (!opened) refuse(opened.error());
+        file_ = std::move(*opened);
+        const auto size = file_->size();
+        if (!size) refuse(size.error());
+        if (*size < bytes) {
+            throw Failure{
+                exit_run_time,
+                fmt::format(
+                    "{} has {} bytes, its state says {}: it is not as the replay left it",
+                    path_.string(),
+                    *size,
+                    bytes
+                )};
+        }
+        if (*size > 0 && !is_resumed) {
+            throw Failure{exit_run_time, path_.string() + " is there already, and not empty"};
+        }
+        if (*size > bytes) must(file_->truncate(bytes));
+        if (bytes > 0) return;
+        const auto folder = path_.has_parent_path() ? path_.parent_path() : ".";
+        must(files_.sync_directory(folder));
+    }
+
+    [[nodiscard]] std::uint64_t taken_before() const override { return count_; }
+
+    std::uint64_t settle() override {
+        flush();
+        must(file_->sync());
+        return bytes_;
+    }
+
+protected:
+    void write(std::string_view text) override {
+        must(file_->write_at(storage::FilePosition{bytes_}, as_bytes(text)));
+        bytes_ += text.size();
+    }
+
+private:
+    [[noreturn]] void refuse(const ErrorCode& error) const {
+        throw Failure{exit_disk, fmt::format("{}: {}", path_.string(), error.message())};
+    }
+
+    void must(const Result<void>& done) const {
+        if (!done) refuse(done.error());
+    }
+
+    storage::PosixFileSystem files_;
+    std::filesystem::path path_;
+    std::unique_ptr<storage::File> file_;
+    std::uint64_t bytes_;
+    std::uint64_t count_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReplaySink> open_file_sink(
+    const std::filesystem::path& file,
+    FileFormat format,
+    bool is_resumed,
+    std::uint64_t bytes,
+    std::uint64_t count
+) {
+    return std::make_unique<FileSink>(file, format, is_resumed, bytes, count);
+}
+
+std::unique_ptr<ReplaySink> open_stdout_sink(FileFormat format) {
+    return std::make_unique<StdoutSink>(format);
+}
+
+}  // namespace milepost::tool

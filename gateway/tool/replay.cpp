@@ -1,0 +1,235 @@
+#include "gateway/tool/commands.hpp"
+#include "gateway/tool/failure.hpp"
+#include "gateway/tool/open_sink.hpp"
+#include "gateway/tool/progress.hpp"
+#include "gateway/tool/record_stream.hpp"
+#include "gateway/tool/replay_plan.hpp"
+#include "gateway/tool/replay_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace milepost::tool {
+
+namespace {
+
+constexpr Duration settle_pause = std::chrono::seconds{1};
+// No wait is longer than this without a look at whether we are to stop.
+constexpr Duration wait_slice = std::chrono::milliseconds{100};
+// At full speed the clock is asked once in so many records.
+constexpr std::uint64_t records_per_look = 256;
+constexpr std::size_t short_log_id = 8;
+
+volatile std::sig_atomic_t stop_asked = 0;
+
+void ask_to_stop(int /*signal*/) {
+    stop_asked = 1;
+}
+
+class Replay {
+public:
+    explicit Replay(const ReplayOptions& options)
+        : options_(options)
+        , progress_(options.is_export ? "export" : "replay") {}
+
+    int run() {
+        open_state();
+        if (state_.is_done) {
+            fmt::print(
+                stderr,
+                "milepost: {} says that this is done already\n",
+                state_file_.string()
+            );
+            return exit_good;
+        }
+        open_stream();
+        if (options_.dry_run) return print_plan(options_, *stream_, state_);
+        open_sink();
+        std::signal(SIGINT, ask_to_stop);
+        std::signal(SIGTERM, ask_to_stop);
+        skip();
+        const bool is_whole = send();
+        settle(is_whole);
+        progress_.clear();
+        say_end(is_whole);
+        return is_whole ? exit_good : exit_run_time;
+    }
+
+private:
+    void open_state() {
+        state_file_ = options_.resume;
+        const bool to_file = is_file_sink(options_);
+        if (state_file_.empty() && to_file) state_file_ = options_.to + ".state";
+        if (state_file_.empty()) return;
+        if (auto loaded = load_state(state_file_)) {
+            state_ = std::move(*loaded);
+            is_resumed_ = true;
+        }
+    }
+
+    void open_stream() {
+        std::string source = "file " + options_.from_file;
+        std::string identity;
+        if (options_.from_file.empty()) {
+            log_ = open_source(options_.source);
+            const auto status = log_->status();
+            source = "log " + status.log_id;
+            auto gateway_id = options_.gateway_id.empty() ? status.gateway_id : options_.gateway_id;
+            if (gateway_id.empty()) gateway_id = "mp-" + status.log_id.substr(0, short_log_id);
+            identity = gateway_id + '/' + status.log_id;
+        }
+        const auto plan = plan_of(options_, source, identity);
+        if (is_resumed_ && state_.plan != plan) {
+            throw Failure{
+                exit_run_time,
+                fmt::format("{} is of another replay: {}", state_file_.string(), state_.plan)};
+        }
+        state_.plan = plan;
+        stream_ = log_ ? open_log_stream(*log_, options_.selection, identity, state_.positions)
+                       : open_file_stream(options_.from_file, options_.selection, state_.positions);
+    }
+
+    void open_sink() {
+        if (!is_resumed_) state_.job = new_job_id();
+        if (state_file_.empty()) {
+            sink_ = tool::open_sink(options_, state_, {}, is_resumed_);
+            return;
+        }
+        sink_ = tool::open_sink(options_, state_, state_file_, is_resumed_);
+        if (is_resumed_) return;
+        state_.positions = stream_->positions();
+        save_state(state_file_, state_);
+    }
+
+    // What the sink has taken since the state was written.
+    void skip() {
+        const auto taken = sink_->taken_before();
+        while (state_.count < taken) {
+            if (stream_->next() == nullptr) {
+                throw Failure{exit_run_time, "the source has less records than were sent from it"};
+            }
+            stream_->pass();
+            ++state_.count;
+        }
+        if (is_resumed_) {
+            fmt::print(stderr, "milepost: goes on behind {} records\n", state_.count);
+        }
+    }
+
+    // False: told to stop.
+    bool send() {
+        begun_ = last_settled_ = monotonic_now();
+        pacer_.emplace(options_.speed, begun_, options_.gap_max);
+        while (const auto* record = stream_->next()) {
+            note_shift(*record);
+            if (!options_.speed.is_max() && !wait(pacer_->due(record->timestamp))) return false;
+            at_ = record->timestamp;
+            auto sent = *record;
+            sent.timestamp += state_.shift_ms;
+            sink_->put(sent);
+            stream_->pass();
+            ++state_.count;
+            if (++sent_ % records_per_look != 0) continue;
+            look();
+            if (stop_asked != 0) return false;
+        }
+        return true;
+    }
+
+    void note_shift(const ReplayRecord& record) {
+        if (state_.is_shift_known) return;
+        state_.is_shift_known = true;
+        if (!options_.shifts_time) return;
+        state_.shift_ms = wall_now() - record.timestamp;
+        // What is sent from here on has it.
+        if (!state_file_.empty()) save_state(state_file_, state_);
+    }
+
+    bool wait(Instant due) {
+        while (true) {
+            const auto now = monotonic_now();
+            if (due <= now) return true;
+            if (stop_asked != 0) return false;
+            sink_->wait_until(std::min(due, now + wait_slice));
+            if (due - now > wait_slice) look();
+        }
+    }
+
+    void look() {
+        if (!state_file_.empty() && monotonic_now() - last_settled_ >= settle_pause &&
+            settled_ != state_.count) {
+            settle(false);
+        }
+        if (progress_.is_due()) progress_.show_text(progress_text());
+    }
+
+    void settle(bool is_done) {
+        state_.sink_bytes = sink_->settle();
+        last_settled_ = monotonic_now();
+        settled_ = state_.count;
+        if (state_file_.empty()) return;
+        state_.positions = stream_->positions();
+        state_.is_done = is_done;
+        save_state(state_file_, state_);
+        // Of a file nobody asked for a state: there is nothing to go on with.
+        if (is_done && options_.resume.empty()) std::filesystem::remove(state_file_);
+    }
+
+    std::string progress_text() const {
+        const auto seconds = std::chrono::duration<double>(monotonic_now() - begun_).count();
+        const auto progress = stream_->progress();
+        auto text = fmt::format(
+            "{} records, {:.0f}/s, at {}",
+            state_.count,
+            static_cast<double>(sent_) / std::max(seconds, 0.001),
+            time_text(at_)
+        );
+        if (progress.all == 0 || progress.done == 0) return text;
+        const auto part = static_cast<double>(progress.done) / static_cast<double>(progress.all);
+        text += fmt::format(", {:.0f} %, {} left", 100 * part, span_text(seconds / part - seconds));
+        return text;
+    }
+
+    void say_end(bool is_whole) {
+        const auto remark = sink_->remark();
+        if (!remark.empty()) fmt::print(stderr, "milepost: {}\n", remark);
+        if (!is_whole) {
+            fmt::print(
+                stderr,
+                "milepost: stopped behind {} records{}\n",
+                state_.count,
+                state_file_.empty() ? "" : "; the same command goes on"
+            );
+        }
+    }
+
+    const ReplayOptions& options_;
+    Progress progress_;
+    std::filesystem::path state_file_;  // empty: none
+    ReplayState state_;
+    bool is_resumed_ = false;
+    std::unique_ptr<LogSource> log_;  // outlives the stream
+    std::unique_ptr<RecordStream> stream_;
+    std::unique_ptr<ReplaySink> sink_;
+    std::optional<Pacer> pacer_;
+    Instant begun_;
+    Instant last_settled_;
+    std::uint64_t settled_ = 0;
+    std::uint64_t sent_ = 0;
+    Timestamp at_;
+};
+
+}  // namespace
+
+int run(const ReplayOptions& options) {
+    return Replay{options}.run();
+}
+
+}  // namespace milepost::tool

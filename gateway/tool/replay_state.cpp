@@ -1,0 +1,112 @@
+#include "gateway/tool/replay_state.hpp"
+
+#include "gateway/tool/failure.hpp"
+#include "storage/base/units.hpp"
+#include "storage/fs/posix_file_system.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <iterator>
+#include <random>
+
+namespace milepost::tool {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int state_version = 1;
+constexpr std::size_t state_bytes_max = 4 * mib;
+
+void must(const Result<void>& done, const std::filesystem::path& file) {
+    if (!done) {
+        throw Failure{exit_disk, fmt::format("{}: {}", file.string(), done.error().message())};
+    }
+}
+
+ReplayState state_of(const json& page) {
+    if (page.at("milepost_replay").get<int>() != state_version) {
+        throw std::runtime_error{"it is of another version"};
+    }
+    ReplayState state;
+    state.job = page.at("job").get<std::string>();
+    state.plan = page.at("plan").get<std::string>();
+    state.count = page.at("count").get<std::uint64_t>();
+    state.shift_ms = page.at("shift_ms").get<std::int64_t>();
+    state.is_shift_known = page.at("shift_known").get<bool>();
+    state.sink_bytes = page.at("sink_bytes").get<std::uint64_t>();
+    state.is_done = page.at("done").get<bool>();
+    for (const auto& entry : page.at("positions")) {
+        state.positions.push_back(
+            {.name = {entry.at("topic").get<std::string>(), entry.at("partition").get<int>()},
+             .next = storage::Offset{entry.at("next").get<std::int64_t>()},
+             .end = storage::Offset{entry.at("end").get<std::int64_t>()}}
+        );
+    }
+    return state;
+}
+
+json json_of(const ReplayState& state) {
+    json positions = json::array();
+    for (const auto& position : state.positions) {
+        positions.push_back(
+            {{"topic", position.name.topic},
+             {"partition", position.name.partition},
+             {"next", position.next.value()},
+             {"end", position.end.value()}}
+        );
+    }
+    return {
+        {"milepost_replay", state_version},
+        {"job", state.job},
+        {"plan", state.plan},
+        {"count", state.count},
+        {"shift_ms", state.shift_ms},
+        {"shift_known", state.is_shift_known},
+        {"sink_bytes", state.sink_bytes},
+        {"done", state.is_done},
+        {"positions", std::move(positions)}};
+}
+
+}  // namespace
+
+std::string new_job_id() {
+    std::random_device random;
+    return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+std::optional<ReplayState> load_state(const std::filesystem::path& file) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) return std::nullopt;
+    std::ifstream in{file, std::ios::binary};
+    std::string text(state_bytes_max, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, in.gcount())));
+    try {
+        return state_of(json::parse(text));
+    } catch (const std::exception& wrong) {
+        const std::string_view what = wrong.what();
+        throw Failure{
+            exit_run_time,
+            fmt::format("{} is no state of a replay: {}", file.string(), what.substr(0, 200))};
+    }
+}
+
+void save_state(const std::filesystem::path& file, const ReplayState& state) {
+    storage::PosixFileSystem files;
+    const auto text = json_of(state).dump(1, ' ', false, json::error_handler_t::replace) + '\n';
+    auto beside = file;
+    beside += ".new";
+    auto opened = files.open(beside, storage::OpenMode::create);
+    if (!opened) must(opened.error(), beside);
+    must((*opened)->truncate(0), beside);
+    must((*opened)->write_at(storage::FilePosition{0}, as_bytes(text)), beside);
+    must((*opened)->sync(), beside);
+    must(files.rename(beside, file), file);
+    const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path{"."};
+    must(files.sync_directory(folder), folder);
+}
+
+}  // namespace milepost::tool

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "gateway/tool/record_stream.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+// How far a replay is, in a small file that is replaced as a whole, so that it goes on after a
+// kill.
+namespace milepost::tool {
+
+struct ReplayState {
+    std::string job;          // random: also the sink's name for this replay
+    std::string plan;         // source, selection and sink; a state of another plan is refused
+    std::uint64_t count = 0;  // records that the sink has for good, at least
+    std::vector<StreamPosition> positions;  // behind the last of them
+    std::int64_t shift_ms = 0;              // is added to every timestamp
+    std::uint64_t sink_bytes = 0;           // of a file
+    bool is_shift_known = false;
+    bool is_done = false;
+};
+
+[[nodiscard]] std::string new_job_id();
+
+// nullopt: there is no such file. A Failure if it is none of ours, or damaged.
+[[nodiscard]] std::optional<ReplayState> load_state(const std::filesystem::path& file);
+// Durable when it returns. A Failure if it cannot be written.
+void save_state(const std::filesystem::path& file, const ReplayState& state);
+
+}  // namespace milepost::tool

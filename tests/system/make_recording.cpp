@@ -1,0 +1,145 @@
+// Writes a recorded log for the tests of replay: make_recording DIR RECORDS SPAN_MS [VALUE_BYTES].
+// Topic `vehicle.telemetry`, 4 partitions; record n (from 0) is of vehicle V<n % 100>, in partition
+// n % 4, with the value
+// "<n> " and letters, and the timestamp 1795393770000 + n * SPAN_MS / RECORDS. The gateway's own
+// code, without the gateway.
+#include "storage/format/batch_builder.hpp"
+#include "storage/fs/posix_file_system.hpp"
+#include "storage/log/log.hpp"
+#include "storage/log/segment_name.hpp"
+#include "storage/log/segment_writer.hpp"
+#include "tests/support/log_parts.hpp"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+using namespace milepost;
+using namespace milepost::storage;
+
+namespace {
+
+constexpr int partitions = 4;
+constexpr int vehicles = 100;
+constexpr std::int64_t first_timestamp = 1'795'393'770'000;
+constexpr int records_per_batch = 200;
+constexpr int batches_per_segment = 1000;
+
+struct Shape {
+    std::int64_t records = 0;
+    std::int64_t span_ms = 0;
+    std::size_t value_bytes = 0;
+};
+
+template <class T>
+T must(Result<T> result) {
+    if (!result) throw std::runtime_error{result.error().message()};
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+class Partition {
+public:
+    Partition(FileSystem& files, const std::filesystem::path& data, int number)
+        : files_(files)
+        , folder_(data / partition_folder_name({"vehicle.telemetry", number})) {
+        must(files_.make_directory(folder_));
+        builder_.start(Offset{0});
+    }
+
+    void add(Timestamp timestamp, std::string_view key, std::string_view value) {
+        builder_.add({timestamp, as_bytes(key), as_bytes(value), {}});
+        ++next_;
+        if (++in_batch_ == records_per_batch) end_batch();
+    }
+
+    void end() {
+        if (in_batch_ > 0) end_batch();
+        if (segment_) must(segment_->seal());
+    }
+
+private:
+    void end_batch() {
+        if (!segment_) segment_ = must(SegmentWriter::create(files_, folder_, base_));
+        Buffer bytes;
+        must(builder_.finish(Codec::lz4, bytes));
+        must(segment_->append(bytes));
+        if (++batches_ % batches_per_segment == 0) {
+            must(segment_->seal());
+            segment_.reset();
+        }
+        base_ = next_;
+        in_batch_ = 0;
+        builder_.start(base_);
+    }
+
+    FileSystem& files_;
+    std::filesystem::path folder_;
+    BatchBuilder builder_;
+    std::unique_ptr<SegmentWriter> segment_;
+    Offset base_{0};
+    Offset next_{0};
+    int in_batch_ = 0;
+    int batches_ = 0;
+};
+
+void write_segments(FileSystem& files, const std::filesystem::path& data, const Shape& shape) {
+    must(files.make_directory(data));
+    std::array<std::unique_ptr<Partition>, partitions> all;
+    for (int i = 0; i < partitions; ++i)
+        all[static_cast<std::size_t>(i)] = std::make_unique<Partition>(files, data, i);
+    for (std::int64_t n = 0; n < shape.records; ++n) {
+        auto value = std::to_string(n) + ' ';
+        if (value.size() < shape.value_bytes) value.resize(shape.value_bytes, 'x');
+        const Timestamp at{first_timestamp + n * shape.span_ms / shape.records};
+        all[static_cast<std::size_t>(n % partitions)]
+            ->add(at, 'V' + std::to_string(n % vehicles), value);
+    }
+    for (auto& partition : all)
+        partition->end();
+}
+
+// The log makes its journal, and finds the segments.
+void make_journal(FileSystem& files, const std::filesystem::path& data) {
+    test::RecordingKeeper keeper;
+    test::RecordingListener listener;
+    test::PostQueue posts;
+    LogConfig config;
+    config.data_dir = data;
+    config.ring_bytes = ring_bytes_min;
+    config.background = false;
+    RecoveryReport report;
+    const auto log = must(Log::open(
+        config,
+        {.files = files,
+         .keeper = keeper,
+         .listener = listener,
+         .post =
+             [&](std::function<void()> function) {
+                 posts.post(std::move(function));
+             }},
+        report
+    ));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 4) return 64;
+    try {
+        PosixFileSystem files;
+        const Shape shape{
+            .records = std::atoll(argv[2]),
+            .span_ms = std::atoll(argv[3]),
+            .value_bytes = argc > 4 ? static_cast<std::size_t>(std::atoll(argv[4])) : 0};
+        write_segments(files, argv[1], shape);
+        make_journal(files, argv[1]);
+        return 0;
+    } catch (const std::exception& failed) {
+        std::fprintf(stderr, "%s\n", failed.what());
+        return 1;
+    }
+}

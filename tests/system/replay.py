@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""milepost export and milepost replay, from a stopped gateway's folder and from a running gateway: what is selected, how
+fast, and that a kill at any moment leaves neither a gap nor a repeat.
+
+    python3 tests/system/replay.py            small
+    python3 tests/system/replay.py --full     20 kills, a minute at 1x
+"""
+
+import argparse
+import csv
+import datetime
+import io
+import json
+import os
+import random
+import subprocess
+import time
+
+from support import checks, gateway as gateway_module, mqtt
+from support.checks import expect, say
+import processes
+
+HOUR_MS = 3_600_000
+FIRST_MS = 1_795_393_770_000
+VEHICLES = 100
+TIMING_LIMIT_MS = 20
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="at 1x")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--full", action="store_true")
+    chosen = parser.parse_args()
+    if chosen.full:
+        chosen.kills, chosen.seconds = 20, 60
+    return chosen
+
+
+def recording(folder, name, records, span_ms, value_bytes=0):
+    """A folder of a stopped gateway with so many records over so much time."""
+    data = folder / name
+    subprocess.run([checks.program("make_recording"), data, str(records), str(span_ms), str(value_bytes)], check=True)
+    return data
+
+
+def milepost(*words, code=0, **options):
+    done = subprocess.run([checks.program("milepost"), *map(str, words)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=120, check=False, **options)
+    if done.returncode != code:
+        raise checks.Failed(f"milepost {' '.join(map(str, words))}: exit {done.returncode} {done.stderr.decode()[-500:]}")
+    return done
+
+
+def records_of(text):
+    return [json.loads(line) for line in text.decode().splitlines()]
+
+
+def by_vehicle(records):
+    """{vehicle: the numbers of its records, in their order}"""
+    found = {}
+    for record in records:
+        found.setdefault(record["key"], []).append(int(record["value"].split()[0]))
+    return found
+
+
+def selections(data):
+    whole = records_of(milepost("export", "--data-dir", data).stdout)
+    count = len(whole)
+    expect([int(record["value"].split()[0]) for record in whole] == list(range(count)),
+           f"export gives all {count} records of four partitions by their time")
+    expect(all(record["headers"][-1]["name"] == "mp.id" and record["headers"][-1]["value"].endswith(
+        f"/{record['topic']}-{record['partition']}/{record['offset']}") for record in whole), "each has its mp.id")
+
+    def numbers(*words):
+        return [int(record["value"].split()[0]) for record in records_of(milepost("export", "--data-dir", data, *words).stdout)]
+
+    expect(numbers("-p", 1) == list(range(1, count, 4)), "-p takes one partition")
+    expect(numbers("-k", "V7", "-k", "V8") == [n for n in range(count) if n % VEHICLES in (7, 8)], "-k takes vehicles")
+    expect(numbers("-o", "10..12") == list(range(40, 48)), "-o takes offsets of each partition")
+    expect(numbers("--since", FIRST_MS + HOUR_MS // 2) == list(range(count // 2, count)), "--since takes ms")
+    until = datetime.datetime.fromtimestamp(FIRST_MS / 1000 + 10, datetime.timezone(datetime.timedelta(hours=2)))
+    expect(numbers("--until", until.isoformat(), "-t", "vehicle.telemetry") == list(range(20)), "--until takes RFC 3339")
+    recent = [n for n in range(count) if FIRST_MS + n * HOUR_MS // count >= (time.time() - 7200) * 1000]
+    expect(numbers("--since", "-2h") == recent, "--since takes -2h")
+    rows = list(csv.reader(io.StringIO(milepost("export", "--data-dir", data, "--format", "csv").stdout.decode())))
+    expect(len(rows) == count + 1 and rows[1][4:6] == ["V0", "0 "], "CSV has a head and a row a record")
+    return whole
+
+
+def plan(data, count):
+    said = json.loads(milepost("replay", "--data-dir", data, "--speed", "10x", "--dry-run", "--json").stdout)
+    expect(said["records"] == count and abs(said["seconds"] - 360) < 5 and len(said["partitions"]) == 4,
+           f"--dry-run: {said['records']} records, {said['seconds']:.0f} s at 10x")
+
+
+def through_a_file(folder, data, whole):
+    file = folder / "whole.ndjson"
+    milepost("export", "--data-dir", data, "-O", file)
+    expect(not (folder / "whole.ndjson.state").exists(), "a file's own state is gone when it is done")
+    again = milepost("replay", "--from-file", file, "--speed", "max")
+    expect(again.stdout == file.read_bytes() and records_of(again.stdout) == whole, "a file is replayed as it was exported")
+    refused = milepost("export", "--data-dir", data, "-O", file, code=1)
+    expect(b"is there already" in refused.stderr, "a file that is there is not written over")
+    shifted = records_of(milepost("replay", "--from-file", file, "--speed", "max", "--timestamps", "shifted").stdout)
+    distance = {record["timestamp"] - first["timestamp"] for record, first in zip(shifted, whole)}
+    expect(len(distance) == 1 and abs(shifted[0]["timestamp"] - time.time() * 1000) < 60_000,
+           "shifted: all by as much, the first one is now")
+
+
+def hostile_files(folder, whole):
+    good = json.dumps(whole[0]) + "\n"
+    for name, text, said in (("torn", good + good[:30], ":2: is no JSON (the last line is torn)"),
+                             ("types", good * 2 + good.replace('"partition": 0', '"partition": "0"'),
+                              ":3: partition is no whole number"),
+                             ("deep", "[" * 1_000_000 + "\n", ":1: is no JSON")):
+        file = folder / name
+        file.write_text(text)
+        done = milepost("replay", "--from-file", file, "--speed", "max", code=1)
+        expect(done.stderr.decode() == f"milepost: {file}{said}\n", f"{name}: {file.name}{said}")
+    file = folder / "long"
+    with open(file, "wb") as sparse:
+        sparse.truncate(1 << 30)
+    done = milepost("replay", "--from-file", file, "--speed", "max", code=1)
+    expect(done.stderr.decode() == f"milepost: {file}:1: is longer than 8388608 bytes\n", "a line of 1 GiB: one short error")
+
+
+def in_time(folder, seconds):
+    """What comes out when, against what was recorded when."""
+    rate = 500
+    data = recording(folder, "minute", rate * seconds, 1000 * seconds)
+    process = subprocess.Popen([checks.program("milepost"), "replay", "--data-dir", data], stdout=subprocess.PIPE)
+    try:
+        came = [(time.monotonic(), json.loads(line)["timestamp"]) for line in process.stdout]
+    finally:
+        processes.stop(process, grace_s=5)
+    expect(len(came) == rate * seconds, f"{len(came)} records at 1x")
+    start = came[0][0] - came[0][1] / 1000
+    errors = sorted(abs(at - start - timestamp / 1000) * 1000 for at, timestamp in came)
+    say(f"timing error p50 {errors[len(errors) // 2]:.2f} ms, p99 {errors[len(errors) * 99 // 100]:.2f} ms, "
+        f"worst {errors[-1]:.2f} ms")
+    took = came[-1][0] - came[0][0]
+    expect(abs(took - seconds) < 1, f"{seconds} recorded seconds took {took:.2f} s")
+
+
+def kills(folder, size):
+    """SIGKILL while a file is written; the same command goes on."""
+    draw = random.Random(size.seed)
+    data = recording(folder, "large", 400_000, HOUR_MS, 100)
+    expected = milepost("export", "--data-dir", data).stdout
+    for source in ("log", "file"):
+        words = ["--data-dir", data]
+        if source == "file":
+            milepost("export", "--data-dir", data, "-O", folder / "large.ndjson")
+            words = ["--from-file", folder / "large.ndjson"]
+        out = folder / f"killed-{source}"
+        command = [checks.program("milepost"), "replay", *words, "--to", out, "--speed", "40000/s"]
+        done = 0
+        for _ in range(size.kills):
+            process = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL)
+            time.sleep(draw.uniform(0.2, 1.6))
+            process.kill()
+            done += process.wait() == -9
+        expect(done == size.kills, f"from a {source}: killed {done} times, {out.stat().st_size} bytes written")
+        milepost(*command[1:-1], "max")
+        expect(out.read_bytes() == expected, f"from a {source}: every record is in the file once, in order")
+
+
+def from_a_gateway(folder):
+    with gateway_module.Gateway(folder / "gw") as gateway:
+        gateway.start()
+        with mqtt.Client(gateway.mqtt_port, "V1") as client:
+            for payload in (b"one", b"\xff\x00", b""):
+                client.publish("vehicles/V1/telemetry", payload)
+        got = records_of(milepost("export", "--url", gateway.url).stdout)
+        expect([record.get("value", record.get("value_base64")) for record in got] == ["one", "/wA=", ""],
+               "export asks a running gateway; what is no UTF-8 is base64")
+        status = gateway.status()
+        expect(got[0]["headers"][-1]["value"].startswith(f"{status['gateway_id']}/{status['log_id']}/"),
+               "mp.id is the gateway's own")
+
+
+def main():
+    size = arguments()
+    say(f"--seed {size.seed} --kills {size.kills}")
+    with checks.scratch() as folder:
+        os.chdir(folder)
+        data = recording(folder, "hour", 7200, HOUR_MS)
+        whole = selections(data)
+        plan(data, len(whole))
+        through_a_file(folder, data, whole)
+        hostile_files(folder, whole)
+        in_time(folder, size.seconds)
+        kills(folder, size)
+        from_a_gateway(folder)
+
+
+if __name__ == "__main__":
+    checks.run(main)

@@ -1,0 +1,170 @@
+#include "gateway/tool/failure.hpp"
+#include "gateway/tool/record_stream.hpp"
+#include "storage/format/batch_builder.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+using namespace milepost;
+using namespace milepost::tool;
+
+namespace {
+
+struct Written {
+    std::int64_t timestamp;
+    std::string key;
+};
+
+// A log in memory; batches of two records.
+class MemoryLog : public LogSource {
+public:
+    void add(const storage::TopicPartition& name, const std::vector<Written>& records) {
+        auto& batches = batches_[name];
+        for (std::size_t i = 0; i < records.size(); i += 2) {
+            storage::BatchBuilder builder;
+            builder.start(storage::Offset{static_cast<std::int64_t>(i)});
+            for (std::size_t j = i; j < std::min(i + 2, records.size()); ++j) {
+                builder.add(
+                    {Timestamp{records[j].timestamp}, as_bytes(records[j].key), as_bytes("v"), {}}
+                );
+            }
+            Buffer bytes;
+            REQUIRE(builder.finish(storage::Codec::none, bytes).has_value());
+            batches.push_back(bytes);
+        }
+        ends_[name] = storage::Offset{static_cast<std::int64_t>(records.size())};
+        all_[name] = records;
+    }
+
+    Status status() override { return {}; }
+
+    std::vector<PartitionFacts> partitions() override {
+        std::vector<PartitionFacts> facts;
+        for (const auto& [name, end] : ends_) {
+            facts.push_back(
+                {.name = name, .start = storage::Offset{0}, .forwarded = {}, .durable = end}
+            );
+        }
+        return facts;
+    }
+
+    Chunk read(
+        const storage::TopicPartition& name,
+        storage::Offset from,
+        std::size_t /*bytes_max*/
+    ) override {
+        Chunk chunk{
+            .next = from,
+            .start = storage::Offset{0},
+            .durable = ends_[name],
+            .batches = {}};
+        if (from >= ends_[name]) return chunk;
+        // One buffer for all, as the real ones: what was given before is gone.
+        buffer_ = batches_[name][static_cast<std::size_t>(from.value() / 2)];
+        chunk.batches = buffer_;
+        chunk.next = std::min(ends_[name], storage::Offset{from.value() / 2 * 2 + 2});
+        return chunk;
+    }
+
+    storage::Offset find_timestamp(const storage::TopicPartition& name, Timestamp time) override {
+        const auto& records = all_[name];
+        const auto found = std::ranges::find_if(records, [&](const Written& record) {
+            return record.timestamp >= time.value();
+        });
+        return storage::Offset{found - records.begin()};
+    }
+
+    bool wait(const storage::TopicPartition&, storage::Offset, std::chrono::milliseconds) override {
+        return false;
+    }
+
+private:
+    std::map<storage::TopicPartition, std::vector<Buffer>> batches_;
+    std::map<storage::TopicPartition, storage::Offset> ends_;
+    std::map<storage::TopicPartition, std::vector<Written>> all_;
+    Buffer buffer_;
+};
+
+std::string all_of(RecordStream& stream) {
+    std::string text;
+    while (const auto* record = stream.next()) {
+        text += std::string{record->topic} + std::to_string(record->partition) + ':' +
+                std::to_string(record->offset.value()) + ' ';
+        stream.pass();
+    }
+    return text;
+}
+
+struct Fixture {
+    MemoryLog log;
+    Selection selection;
+
+    Fixture() {
+        log.add({"a", 0}, {{10, "V1"}, {30, "V2"}, {20, "V1"}, {50, "V1"}, {60, "V2"}});
+        log.add({"a", 1}, {{15, "V3"}, {30, "V3"}, {55, "V3"}});
+        log.add({"b", 0}, {{5, "V1"}});
+    }
+
+    std::string read(const std::vector<StreamPosition>& resume = {}) {
+        return all_of(*open_log_stream(log, selection, "", resume));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("log stream: partitions merge by timestamp, each in its own order", "[replay]") {
+    Fixture f;
+    CHECK(f.read() == "b0:0 a0:0 a1:0 a0:1 a0:2 a1:1 a0:3 a1:2 a0:4 ");
+}
+
+TEST_CASE("log stream: from any record on it goes on as it would have", "[replay]") {
+    Fixture f;
+    const auto whole = f.read();
+    for (std::size_t count = 0; count < 9; ++count) {
+        const auto stream = open_log_stream(f.log, f.selection, "", {});
+        std::string text;
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto* record = stream->next();
+            REQUIRE(record != nullptr);
+            text += std::string{record->topic} + std::to_string(record->partition) + ':' +
+                    std::to_string(record->offset.value()) + ' ';
+            stream->pass();
+        }
+        REQUIRE(stream->next() != nullptr);  // one is at hand and not passed
+        CHECK(text + f.read(stream->positions()) == whole);
+    }
+}
+
+TEST_CASE("log stream: takes what is selected", "[replay]") {
+    Fixture f;
+    f.selection.topics = {"a"};
+    f.selection.keys = {"V1"};
+    CHECK(f.read() == "a0:0 a0:2 a0:3 ");
+    f.selection.keys = {};
+    f.selection.partition = 0;
+    f.selection.offsets = {1, 3};
+    CHECK(f.read() == "a0:1 a0:2 ");
+    f.selection = {};
+    f.selection.since = Timestamp{16};
+    f.selection.until = Timestamp{55};
+    CHECK(f.read() == "a0:1 a0:2 a1:1 a0:3 ");
+    f.selection = {};
+    f.selection.topics = {"none"};
+    CHECK_THROWS_AS(f.read(), Failure);
+}
+
+TEST_CASE("log stream: every record has its identity for ever", "[replay]") {
+    Fixture f;
+    f.selection.topics = {"a"};
+    f.selection.partition = 1;
+    const auto stream = open_log_stream(f.log, f.selection, "gw/0123", {});
+    const auto* record = stream->next();
+    REQUIRE(record != nullptr);
+    REQUIRE(record->headers.size() == 1);
+    CHECK(record->headers[0].name == "mp.id");
+    CHECK(as_text(record->headers[0].value) == "gw/0123/a-1/0");
+}
