@@ -51,7 +51,7 @@ Result<std::unique_ptr<Forwarder>> Forwarder::start(
 Result<void> Forwarder::load() {
     const auto stored = storage::PositionStore{meta_}.load(log_.log_id());
     if (!stored) return stored.error();
-    auto gaps = storage::GapLedger{meta_}.list();
+    auto gaps = storage::GapLedger{meta_, std::string{log_.log_id()}}.list();
     if (!gaps) return gaps.error();
     std::erase_if(*gaps, [](const storage::Gap& gap) {
         return gap.reason != storage::poison_reason;
@@ -61,7 +61,8 @@ Result<void> Forwarder::load() {
 }
 
 Result<void> Forwarder::enter_loss(const storage::Gap& gap) {
-    MILEPOST_TRY(storage::GapLedger{meta_}.append(gap));
+    storage::GapLedger ledger{meta_, std::string{log_.log_id()}};
+    MILEPOST_TRY(ledger.append(gap));
     if (on_loss_) on_loss_(gap);
     return {};
 }
