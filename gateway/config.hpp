@@ -35,6 +35,12 @@ struct MqttConfig {
     std::size_t topic_bytes_max = 512;
     std::size_t client_id_bytes_max = 256;
     std::chrono::seconds session_expiry_max{std::chrono::hours{24 * 7}};
+    std::size_t subscriptions_max = 100;     // a session
+    std::size_t queue_messages_max = 1'000;  // a session
+    std::size_t queue_bytes_max = 1 * mib;
+    std::size_t message_bytes_max = 64 * mib;  // all sessions, and retained messages
+    std::size_t retained_messages_max = 10'000;
+    std::size_t retained_bytes_max = 16 * mib;
 };
 
 struct AdminConfig {

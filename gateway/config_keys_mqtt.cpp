@@ -126,6 +126,69 @@ constexpr std::array table{
             config.mqtt.session_expiry_max = std::chrono::seconds{
                 keys::number<std::int64_t>(value)};
         }},
+    Key{"mqtt",
+        "max_subscriptions",
+        KeyType::integer,
+        "100",
+        {1, 10'000},
+        "",
+        "Of one session; more are refused (0x97; 3.1.1: 0x80).",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.subscriptions_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "queue_messages",
+        KeyType::integer,
+        "1000",
+        {1, 60'000},
+        "",
+        "What one session may have queued and unacknowledged for its subscriptions. When it is "
+        "full the\n"
+        "newest message is dropped for this subscriber, and counted.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.queue_messages_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "queue_bytes",
+        KeyType::bytes,
+        "\"1MiB\"",
+        {1024, 1024 * keys::mebi},
+        "",
+        "The same in bytes.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.queue_bytes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "max_message_memory",
+        KeyType::bytes,
+        "\"64MiB\"",
+        {keys::mebi, 64 * 1024 * keys::mebi},
+        "",
+        "All queued and retained messages of all sessions together.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.message_bytes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "retained_messages",
+        KeyType::integer,
+        "10000",
+        {0, 1'000'000},
+        "",
+        "Topics that have a retained message. Above it the reading is taken, but not retained, and "
+        "counted.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.retained_messages_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "retained_bytes",
+        KeyType::bytes,
+        "\"16MiB\"",
+        {0, 1024 * keys::mebi},
+        "",
+        "The same in bytes.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.retained_bytes_max = keys::number<std::size_t>(value);
+        }},
 
     Key{"admin",
         "address",

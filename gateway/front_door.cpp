@@ -6,6 +6,13 @@
 
 namespace milepost {
 
+namespace {
+
+// What a frame takes beside its parts, and more.
+constexpr std::size_t group_margin_bytes = 4096;
+
+}  // namespace
+
 void FrontDoor::attach(storage::Log& log, ingest::Intake& intake, listener::Listener& listener) {
     log_ = &log;
     intake_ = &intake;
@@ -31,11 +38,11 @@ void FrontDoor::on_duplicate(const mqtt::Publish& publish, AckToken token) {
     intake_->duplicate(publish, token);
 }
 
-bool FrontDoor::on_change(std::string_view client_id, Bytes change, AckToken token) {
+bool FrontDoor::on_change(std::string_view client_id, Bytes change, std::optional<AckToken> token) {
     return log_->append_change({client_id, change}, token).has_value();
 }
 
-bool FrontDoor::on_will(const listener::StoredWill& will, std::string_view client_id) {
+mqtt::Taken FrontDoor::on_will(const listener::StoredWill& will, std::string_view client_id) {
     return intake_->will({client_id, will.topic, will.payload, will.properties, will.retain, true});
 }
 
@@ -44,6 +51,11 @@ bool FrontDoor::on_session(const listener::SessionChange& change, std::optional<
         return false;
     }
     return log_->append_session(change.client_id, change.state, token).has_value();
+}
+
+bool FrontDoor::has_room(std::size_t bytes) const {
+    const std::size_t used = log_->open_group_bytes();
+    return used == 0 || used + bytes <= log_->config().group_bytes - group_margin_bytes;
 }
 
 void FrontDoor::on_ride(AckToken token) {

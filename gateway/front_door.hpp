@@ -38,8 +38,10 @@ public:
         Bytes change
     ) override;
     void on_duplicate(const mqtt::Publish& publish, AckToken token) override;
-    bool on_change(std::string_view client_id, Bytes change, AckToken token) override;
-    bool on_will(const listener::StoredWill& will, std::string_view client_id) override;
+    bool on_change(std::string_view client_id, Bytes change, std::optional<AckToken> token)
+        override;
+    mqtt::Taken on_will(const listener::StoredWill& will, std::string_view client_id) override;
+    [[nodiscard]] bool has_room(std::size_t bytes) const override;
     bool on_session(const listener::SessionChange& change, std::optional<AckToken> token) override;
     void on_ride(AckToken token) override;
     void on_turn_end() override;

@@ -49,6 +49,13 @@ listener::Options listener_options(const MqttConfig& mqtt, const storage::LogCon
     options.limits.in_flight_bytes_max = mqtt.in_flight_bytes_max;
     options.limits.keep_alive_s_max = static_cast<std::uint16_t>(mqtt.keep_alive_max.count());
     options.connections_max = mqtt.connections_max;
+    options.subscriptions_max = mqtt.subscriptions_max;
+    options.filter_bytes_max = mqtt.topic_bytes_max;
+    options.queue_messages_max = mqtt.queue_messages_max;
+    options.queue_bytes_max = mqtt.queue_bytes_max;
+    options.message_bytes_max = mqtt.message_bytes_max;
+    options.retained_messages_max = mqtt.retained_messages_max;
+    options.retained_bytes_max = mqtt.retained_bytes_max;
     options.session_expiry_s_max = static_cast<std::uint32_t>(mqtt.session_expiry_max.count());
     return options;
 }
@@ -135,6 +142,12 @@ admin::MqttStatus mqtt_status(
         {"connect_timeouts", listener.connect_timeouts.value()},
         {"wills_dropped", listener.dropped_wills.value()},
         {"unreleased_floods", listener.unreleased_floods.value()},
+        {"subscriptions_refused", listener.refused_subscriptions.value()},
+        {"deliveries", listener.deliveries.value()},
+        {"deliveries_dropped", listener.dropped_deliveries.value()},
+        {"deliveries_expired", listener.expired_deliveries.value()},
+        {"deliveries_too_large", listener.oversized_deliveries.value()},
+        {"retained_dropped", listener.dropped_retained.value()},
         {"user_properties_dropped", intake.dropped_user_properties.value()},
     };
     return status;

@@ -39,7 +39,7 @@ mqtt::Taken Intake::publish(
     if (!wants_ack && overloaded) {
         received.add();
         stats_.rejected_qos0_overload.add();
-        return mqtt::Taken::yes;
+        return mqtt::Taken::refused;
     }
     const Message message{
         client_id,
@@ -61,7 +61,7 @@ mqtt::Taken Intake::publish(
         if (wants_ack) return mqtt::Taken::later;
         received.add();
         stats_.rejected_qos0_overload.add();
-        return mqtt::Taken::yes;
+        return mqtt::Taken::refused;
     }
     received.add();
     if (error) {
@@ -88,18 +88,18 @@ Counter& Intake::received(mqtt::Qos qos) {
     return stats_.received_qos2;
 }
 
-bool Intake::will(const Message& message) {
+mqtt::Taken Intake::will(const Message& message) {
     const auto found = place(message.topic, message.client_id);
     if (!found) {
         stats_.received_wills.add();
         stats_.rejected_no_route.add();
-        return true;
+        return mqtt::Taken::refused;
     }
     const ErrorCode error = append(message, *found, std::nullopt);
-    if (is_momentary(error)) return false;
+    if (is_momentary(error)) return mqtt::Taken::later;
     stats_.received_wills.add();
     (error ? stats_.rejected_too_large : stats_.accepted).add();
-    return true;
+    return error ? mqtt::Taken::refused : mqtt::Taken::yes;
 }
 
 std::optional<Intake::Place> Intake::place(std::string_view topic, std::string_view client_id) {

@@ -62,7 +62,8 @@ public:
     Intake(storage::Appender& log, std::vector<BoundRoute> routes, Limits limits);
 
     // A PUBLISH. The token comes back when the record is durable, or, for a refused one, with the
-    // acks around it. `later`: the log takes nothing at the moment; nothing was counted.
+    // acks around it. `later`: the log takes nothing at the moment; nothing was counted. QoS 0 that
+    // is dropped is `refused`.
     // `session_change` of the client becomes durable with the record; not with a refusal.
     mqtt::Taken publish(
         const mqtt::Publish& publish,
@@ -75,8 +76,8 @@ public:
     // the log is durable.
     void duplicate(const mqtt::Publish& publish, AckToken token);
 
-    // A will: like a QoS 1 publish that nobody waits for. False: not taken now.
-    bool will(const Message& message);
+    // A will: like a QoS 1 publish that nobody waits for.
+    mqtt::Taken will(const Message& message);
 
     // Before the machine's clock is synchronised, records say so: header mp.clock=unsynced.
     void set_clock_synced(bool synced) { clock_synced_ = synced; }

@@ -23,13 +23,23 @@ bool Connection::send(Bytes bytes) {
     return true;
 }
 
+bool Connection::deliver(Bytes bytes) {
+    const std::size_t before = unsent_.size();
+    const bool is_whole = send(bytes);
+    unsent_delivery_bytes_ += unsent_.size() - before;
+    return is_whole;
+}
+
 bool Connection::flush() {
     if (unsent_.empty()) return true;
     const ssize_t sent =
         ::send(socket_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) return errno == EAGAIN || errno == EINTR;
     unsent_.erase(unsent_.begin(), unsent_.begin() + sent);
-    if (unsent_.empty()) unsent_ = Buffer{};
+    if (unsent_.empty()) {
+        unsent_ = Buffer{};
+        unsent_delivery_bytes_ = 0;
+    }
     return true;
 }
 

@@ -6,12 +6,22 @@
 #include "storage/base/bytes.hpp"
 #include "storage/base/time.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace milepost::listener {
+
+// A SUBSCRIBE or UNSUBSCRIBE whose answer waits for the disk.
+struct PendingSuback {
+    mqtt::Ticket ticket;
+    std::vector<mqtt::ReasonCode> codes;
+    std::vector<broker::RetainedScan> scans;  // begin when it is answered
+};
 
 // One client socket and what belongs to it. Makes no decisions; the listener does. Small: an idle
 // connection has no buffers (goal: 1.5 KiB in all). Thread: the network's.
@@ -41,10 +51,17 @@ public:
     // Sends `bytes`, or keeps what the socket does not take for flush(). False: the socket is
     // broken.
     bool send(Bytes bytes);
+    // The same, for messages to a subscriber: they do not count as answers.
+    bool deliver(Bytes bytes);
     // Sends what was kept. False: the socket is broken.
     bool flush();
 
     [[nodiscard]] std::size_t unsent_bytes() const { return unsent_.size(); }
+
+    // Of them, what is not messages: a device that does not read its answers is not read either.
+    [[nodiscard]] std::size_t unsent_answer_bytes() const {
+        return unsent_.size() - std::min(unsent_.size(), unsent_delivery_bytes_);
+    }
 
     mqtt::Session session;
     mqtt::KeepAlive keep_alive;
@@ -52,7 +69,9 @@ public:
     std::size_t input_wanted = 0;  // bytes of `input` that make another look worth while
     SessionTable::Entry* entry = nullptr;  // from on_connect until the end
     std::unique_ptr<StoredWill> will;
-    std::optional<std::uint32_t> leaving_expiry_s;  // its DISCONNECT said so
+    std::unique_ptr<std::deque<PendingSuback>> subacks;  // in the order of their tokens
+    std::optional<std::uint32_t> leaving_expiry_s;       // its DISCONNECT said so
+    std::uint16_t receive_maximum = 0xFFFF;              // the device's
     mqtt::Awaits awaits = mqtt::Awaits::bytes;
     bool is_reading = true;   // the poller reports input
     bool is_writing = false;  // the poller reports room for output
@@ -60,6 +79,7 @@ public:
 
 private:
     Buffer unsent_;
+    std::size_t unsent_delivery_bytes_ = 0;  // at most; until all is sent
     int socket_;
     std::uint32_t index_;
     std::uint32_t generation_;

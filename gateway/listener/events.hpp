@@ -33,9 +33,33 @@ public:
     // written.
     virtual void on_duplicate(const mqtt::Publish& publish, AckToken token) = 0;
     // A change of a session's state to be made durable without a publish. False: not possible now.
-    virtual bool on_change(std::string_view client_id, Bytes change, AckToken token) = 0;
-    // False: not now; it is offered again when intake opens.
-    virtual bool on_will(const StoredWill& will, std::string_view client_id) = 0;
+    virtual bool on_change(
+        std::string_view client_id,
+        Bytes change,
+        std::optional<AckToken> token
+    ) = 0;
+    // Later: it is offered again when intake opens.
+    virtual mqtt::Taken on_will(const StoredWill& will, std::string_view client_id) = 0;
+    // Whether a record with changes of so many bytes in all fits into the open group, or would be
+    // alone in one.
+    [[nodiscard]] virtual bool has_room(std::size_t bytes) const = 0;
+
+    // The rules of who may subscribe to what (by the filter's text), and be sent what. Asked for
+    // each filter of a SUBSCRIBE, and for each message and subscriber.
+    [[nodiscard]] virtual bool may_subscribe(
+        std::string_view /*client_id*/,
+        std::string_view /*filter*/
+    ) {
+        return true;
+    }
+
+    [[nodiscard]] virtual bool may_receive(
+        std::string_view /*client_id*/,
+        std::string_view /*topic*/
+    ) {
+        return true;
+    }
+
     // To be made durable; with a token, acked() then brings it back. False: not possible now.
     virtual bool on_session(const SessionChange& change, std::optional<AckToken> token) = 0;
     // Only brings the token back with the next group.

@@ -32,23 +32,26 @@ struct Listener::Sink {
     void on_connect(const mqtt::Connect& connect) { listener.connected(connection, connect); }
 
     mqtt::Taken on_publish(const mqtt::Publish& publish) {
-        return listener.take_publish(connection, publish, token_of(publish.ticket));
+        return listener
+            .take_publish(connection, publish, listener.token_of(connection, publish.ticket));
     }
 
     mqtt::Taken on_release(mqtt::Ticket release) {
-        return listener.take_release(connection, token_of(release));
+        return listener.take_release(connection, listener.token_of(connection, release));
     }
+
+    mqtt::Taken on_subscribe(const mqtt::Subscribe& subscribe) {
+        return listener.take_subscribe(connection, subscribe);
+    }
+
+    mqtt::Taken on_unsubscribe(const mqtt::Subscribe& unsubscribe) {
+        return listener.take_unsubscribe(connection, unsubscribe);
+    }
+
+    void on_ack(mqtt::PacketType type, mqtt::Ack ack) { listener.take_ack(connection, type, ack); }
 
     void on_disconnect(const mqtt::Disconnect& leaving) {
         connection.leaving_expiry_s = leaving.session_expiry_s;
-    }
-
-    [[nodiscard]] AckToken token_of(mqtt::Ticket ticket) const {
-        AckToken token = listener.token_of(connection);
-        token.packet_id = ticket.packet_id;
-        token.weight = ticket.weight;
-        token.answer = static_cast<std::uint8_t>(ticket.answer);
-        return token;
     }
 };
 
@@ -74,6 +77,7 @@ Listener::Listener(asio::io_context& io, Options options, Events& events, Poller
     , poller_(std::move(poller))
     , poller_watch_(io, ::dup(poller_.descriptor()))
     , timer_(io)
+    , deliveries_(options_, *events_, stats_)
     , sessions_(options_.sessions_max)
     , receive_buffer_(receive_buffer_bytes) {}
 
@@ -103,11 +107,15 @@ std::vector<std::uint16_t> Listener::ports() const {
 }
 
 void Listener::restore_session(std::string_view client_id, Bytes state) {
-    sessions_.restore(client_id, state, wall_now());
+    if (deliveries_.restore_row(client_id, state)) return;
+    SubscriberState subscriber;
+    SessionTable::Entry* entry = sessions_.restore(client_id, state, wall_now(), subscriber);
+    if (entry != nullptr) deliveries_.restore_subscriber(*entry, subscriber);
     stats_.sessions.set(static_cast<std::int64_t>(sessions_.size()));
 }
 
 void Listener::start() {
+    deliveries_.restored();
     for (std::size_t i = 0; i < acceptors_.size(); ++i)
         watch_acceptor(i);
     deadlines_.add({monotonic_now() + expiry_sweep_interval, 0, Deadline::Kind::expiry});
@@ -163,6 +171,7 @@ void Listener::turn_soon() {
 void Listener::turn() {
     turn_now_ = monotonic_now();
     wall_now_ = wall_now();
+    deliveries_.set_now(wall_now_);
     events_->on_turn(wall_now_);
     for (const epoll_event& event : poller_.ready()) {
         Connection* connection = find(event.data.u64);
@@ -175,6 +184,9 @@ void Listener::on_ready(Connection& connection, std::uint32_t events) {
     if ((events & EPOLLOUT) != 0) {
         if (!connection.flush()) return end(connection);
         queue(connection);
+        if (connection.entry != nullptr && connection.entry->second.subscriber) {
+            deliveries_.mark(*connection.entry->second.subscriber);
+        }
     }
     if ((events & EPOLLIN) != 0 && connection.is_reading) return read(connection);
     // Nobody is there any more; what was read from it is still made durable.
@@ -219,7 +231,11 @@ void Listener::process(Connection& connection, Bytes input, bool is_own_input) {
 }
 
 void Listener::end_turn() {
-    if (std::exchange(has_appended_, false)) events_->on_turn_end();
+    pump_all();
+    if (std::exchange(has_appended_, false)) {
+        deliveries_.close_batch();
+        events_->on_turn_end();
+    }
     // Acks have made room, or something was put off: look at each of those once, then let the
     // others have their turn.
     std::vector<std::uint64_t> queued;
@@ -253,7 +269,7 @@ void Listener::settle(Connection& connection) {
         }
     }
     const bool reads = is_reading_ && connection.awaits == Awaits::bytes &&
-                       connection.unsent_bytes() < options_.unsent_bytes_max;
+                       connection.unsent_answer_bytes() < options_.unsent_bytes_max;
     const bool writes = connection.unsent_bytes() > 0;
     if (reads == connection.is_reading && writes == connection.is_writing) return;
     if (reads != connection.is_reading) {
@@ -296,6 +312,14 @@ AckToken Listener::token_of(const Connection& connection) const {
     token.received_micros = static_cast<std::uint32_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(turn_now_.time_since_epoch()).count()
     );
+    return token;
+}
+
+AckToken Listener::token_of(const Connection& connection, mqtt::Ticket ticket) const {
+    AckToken token = token_of(connection);
+    token.packet_id = ticket.packet_id;
+    token.weight = ticket.weight;
+    token.answer = static_cast<std::uint8_t>(ticket.answer);
     return token;
 }
 

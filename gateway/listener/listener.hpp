@@ -2,6 +2,7 @@
 
 #include "gateway/listener/connection.hpp"
 #include "gateway/listener/deadlines.hpp"
+#include "gateway/listener/deliveries.hpp"
 #include "gateway/listener/events.hpp"
 #include "gateway/listener/options.hpp"
 #include "gateway/listener/poller.hpp"
@@ -42,7 +43,8 @@ public:
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
-    // A kept session from before the restart. Before start().
+    // A kept session, or a message for subscribers, from before the restart, in the order of their
+    // keys. Before start().
     void restore_session(std::string_view client_id, Bytes state);
     void start();
     // No new connections, nothing is read any more; acks still go out.
@@ -99,7 +101,26 @@ private:
     mqtt::Taken take_qos_1(Connection& connection, const mqtt::Publish& publish, AckToken token);
     mqtt::Taken take_qos_2(Connection& connection, const mqtt::Publish& publish, AckToken token);
     mqtt::Taken take_release(Connection& connection, AckToken token);
+    mqtt::Taken write(
+        const Connection& connection,
+        const mqtt::Publish& publish,
+        AckToken token,
+        Bytes change
+    );
     void send_acks(Connection& connection, std::span<const AckToken> tokens);
+
+    // subscribers: listener_deliveries.cpp
+    mqtt::Taken take_subscribe(Connection& connection, const mqtt::Subscribe& subscribe);
+    mqtt::Taken take_unsubscribe(Connection& connection, const mqtt::Subscribe& unsubscribe);
+    void take_ack(Connection& connection, mqtt::PacketType type, mqtt::Ack ack);
+    void answer_subscribe(Connection& connection);
+    void send_release(Connection& connection, mqtt::PacketId packet_id);
+    void begin_deliveries(Connection& connection);
+    void end_deliveries(Connection& connection);
+    void pump_all();
+    void pump(broker::Subscriber& subscriber);
+    bool write_next(Connection& connection, broker::Subscriber& subscriber, Buffer& out);
+    [[nodiscard]] Connection* connection_of(const broker::Subscriber& subscriber);
 
     // one connection: listener_sessions.cpp
     void connected(Connection& connection, const mqtt::Connect& connect);
@@ -115,6 +136,7 @@ private:
     [[nodiscard]] Connection* find(std::uint64_t tag);
     [[nodiscard]] Connection* find(std::uint32_t index, std::uint32_t generation);
     [[nodiscard]] AckToken token_of(const Connection& connection) const;
+    [[nodiscard]] AckToken token_of(const Connection& connection, mqtt::Ticket ticket) const;
 
     // time: listener_sessions.cpp
     void arm_timer();
@@ -134,6 +156,8 @@ private:
     std::vector<std::uint32_t> generations_;
     std::vector<std::uint32_t> free_slots_;
     std::vector<std::unique_ptr<Connection>> ended_;  // until nothing refers to them any more
+    ListenerStats stats_;
+    Deliveries deliveries_;  // outlives the sessions
     SessionTable sessions_;
     std::unordered_map<std::uint64_t, PendingConnect> pending_connects_;
     std::unordered_map<std::string, WaitingWill> waiting_wills_;
@@ -144,7 +168,8 @@ private:
     Buffer receive_buffer_;
     Buffer out_;
     Buffer acks_;
-    ListenerStats stats_;
+    Buffer messages_;
+    Buffer message_properties_;
     Instant turn_now_{};
     Timestamp wall_now_{};
     std::uint64_t assigned_ids_ = 0;

@@ -35,7 +35,20 @@ mqtt::Taken Listener::take_publish(
     if (publish.qos == mqtt::Qos::at_least_once && connection.entry->second.is_kept) {
         return take_qos_1(connection, publish, token);
     }
-    return events_->on_publish(publish, connection.entry->first, token, {});
+    return write(connection, publish, token, {});
+}
+
+mqtt::Taken Listener::write(
+    const Connection& connection,
+    const mqtt::Publish& publish,
+    AckToken token,
+    Bytes change
+) {
+    const std::string& client_id = connection.entry->first;
+    if (deliveries_.concerns(publish)) {
+        return deliveries_.publish(publish, client_id, token, change);
+    }
+    return events_->on_publish(publish, client_id, token, change);
 }
 
 // The token of a duplicate rides in the open group: that of the first copy, or a later one. So it
@@ -45,14 +58,14 @@ mqtt::Taken Listener::take_qos_1(
     const mqtt::Publish& publish,
     AckToken token
 ) {
-    auto& [client_id, session] = *connection.entry;
+    ClientSession& session = connection.entry->second;
     const Remembered first = remembered(publish);
     if (publish.dup && session.memory && session.memory->window.contains(first)) {
         events_->on_duplicate(publish, token);
         return mqtt::Taken::yes;
     }
     const auto change = SessionChangeBytes::published(first);
-    const auto taken = events_->on_publish(publish, client_id, token, change.bytes());
+    const auto taken = write(connection, publish, token, change.bytes());
     if (taken == mqtt::Taken::yes) memory_of(session).window.add(first);
     return taken;
 }
@@ -84,7 +97,7 @@ mqtt::Taken Listener::take_qos_2(
     }
     const auto change = SessionChangeBytes::received(first);
     const Bytes kept = session.is_kept ? change.bytes() : Bytes{};
-    const auto taken = events_->on_publish(publish, client_id, token, kept);
+    const auto taken = write(connection, publish, token, kept);
     // Refused, it is done with in 5.0; in 3.1.1 it is acknowledged like any other, and its PUBREL
     // comes.
     const bool waits = taken == mqtt::Taken::yes ||
@@ -126,7 +139,10 @@ void Listener::acked(std::span<const AckToken> tokens) {
             return token.connection != first.connection || token.generation != first.generation;
         });
         const auto run = static_cast<std::size_t>(other - tokens.begin());
-        if (Connection* connection = find(first.connection, first.generation)) {
+        if (first.connection == deliveries_connection) {
+            for (std::size_t i = 0; i < run; ++i)
+                deliveries_.durable();
+        } else if (Connection* connection = find(first.connection, first.generation)) {
             send_acks(*connection, tokens.first(run));
         }
         tokens = tokens.subspan(run);
@@ -138,7 +154,8 @@ void Listener::acked(std::span<const AckToken> tokens) {
         connection->awaits = mqtt::Awaits::acks;
         queue(*connection);
     }
-    if (!queued_.empty()) turn_soon();
+    pump_all();
+    if (!queued_.empty() || has_appended_) turn_soon();
 }
 
 void Listener::send_acks(Connection& connection, std::span<const AckToken> tokens) {
@@ -156,6 +173,16 @@ void Listener::send_acks(Connection& connection, std::span<const AckToken> token
             continue;
         }
         const auto answer = static_cast<mqtt::PacketType>(token.answer);
+        if (!mqtt::is_ack_of_ours(answer)) {
+            if (bytes > 0) transmit(connection, Bytes{acks_.data(), bytes});
+            bytes = 0;
+            if (answer == mqtt::PacketType::pubrel) {
+                send_release(connection, token.packet_id);
+            } else {
+                answer_subscribe(connection);
+            }
+            continue;
+        }
         bytes += connection.session.publish_done(
             {token.packet_id, token.weight, answer},
             static_cast<mqtt::ReasonCode>(token.reason),

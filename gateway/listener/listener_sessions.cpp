@@ -34,6 +34,7 @@ std::unique_ptr<StoredWill> stored(const mqtt::Will& will) {
     stored->payload.assign(will.payload.begin(), will.payload.end());
     stored->properties.assign(will.properties.begin(), will.properties.end());
     stored->delay_s = will.delay_s;
+    stored->qos = will.qos;
     stored->retain = will.retain;
     return stored;
 }
@@ -58,6 +59,8 @@ void Listener::connected(Connection& connection, const mqtt::Connect& connect) {
         return refuse(connection, mqtt::ReasonCode::server_busy);
     }
     connection.entry = opened->entry;
+    connection.receive_maximum = connect.receive_maximum;
+    deliveries_.note_subscriptions();
     pending.session_present = opened->session_present;
     if (opened->taken_over != no_connection) {
         take_over(opened->taken_over, opened->session_present);
@@ -102,6 +105,7 @@ void Listener::take_over(std::uint32_t index, bool session_goes_on) {
         if (!is_withdrawn) publish_will(std::move(*old->will), client_id, 0);
     }
     old->will.reset();
+    end_deliveries(*old);
     old->entry = nullptr;  // it belongs to the new connection
     end(*old);
 }
@@ -116,6 +120,7 @@ void Listener::accept(Connection& connection, const PendingConnect& pending) {
     if (connack.empty()) return;
     stats_.connects.add();
     transmit(connection, connack);
+    begin_deliveries(connection);
     connection.keep_alive = mqtt::KeepAlive{connection.session.keep_alive_s(), turn_now_};
     if (const auto deadline = connection.keep_alive.deadline()) {
         deadlines_.add({*deadline, tag_of(connection), Deadline::Kind::keep_alive});
@@ -155,6 +160,7 @@ void Listener::end(Connection& connection) {
     const std::uint64_t tag = tag_of(connection);
     poller_.remove(connection.socket());
     pending_connects_.erase(tag);
+    end_deliveries(connection);
     if (SessionTable::Entry* entry = std::exchange(connection.entry, nullptr)) {
         if (connection.will && connection.session.is_will_due()) {
             const std::uint32_t expiry_s = connection.leaving_expiry_s.value_or(
@@ -166,6 +172,7 @@ void Listener::end(Connection& connection) {
         const auto change = sessions_.close(*entry, connection.leaving_expiry_s, wall_now_);
         if (change && events_->on_session(*change, std::nullopt)) has_appended_ = true;
         sessions_.drop_if_ended(*entry);
+        deliveries_.note_subscriptions();
         stats_.sessions.set(static_cast<std::int64_t>(sessions_.size()));
     }
     stats_.connections.add(-1);
@@ -176,7 +183,7 @@ void Listener::end(Connection& connection) {
 }
 
 void Listener::publish_will(StoredWill will, std::string_view client_id, std::uint32_t delay_s) {
-    if (delay_s == 0 && events_->on_will(will, client_id)) {
+    if (delay_s == 0 && deliveries_.will(will, client_id)) {
         has_appended_ = true;
         return;
     }
@@ -194,7 +201,7 @@ void Listener::publish_will(StoredWill will, std::string_view client_id, std::ui
 void Listener::offer_wills() {
     const Instant now = monotonic_now();
     for (auto it = waiting_wills_.begin(); it != waiting_wills_.end();) {
-        if (it->second.due <= now && events_->on_will(it->second.will, it->first)) {
+        if (it->second.due <= now && deliveries_.will(it->second.will, it->first)) {
             has_appended_ = true;
             it = waiting_wills_.erase(it);
         } else {
@@ -222,6 +229,7 @@ void Listener::on_timer() {
     timer_at_ = Instant::max();
     turn_now_ = monotonic_now();
     wall_now_ = wall_now();
+    deliveries_.set_now(wall_now_);
     events_->on_turn(wall_now_);
     while (const auto deadline = deadlines_.take_due(turn_now_))
         on_deadline(*deadline);
@@ -235,6 +243,8 @@ void Listener::on_deadline(const Deadline& deadline) {
         for (const std::string& client_id : sessions_.expire(wall_now_)) {
             if (events_->on_session({client_id, {}}, std::nullopt)) has_appended_ = true;
         }
+        deliveries_.forget_expired();
+        deliveries_.note_subscriptions();
         stats_.sessions.set(static_cast<std::int64_t>(sessions_.size()));
         deadlines_.add({turn_now_ + std::chrono::hours{1}, 0, Deadline::Kind::expiry});
         return;

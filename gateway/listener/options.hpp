@@ -3,6 +3,7 @@
 #include "gateway/mqtt/packet.hpp"
 #include "gateway/mqtt/session.hpp"
 #include "storage/base/stats.hpp"
+#include "storage/base/units.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -29,6 +30,19 @@ struct Options {
     // its Receive Maximum before; 3.1.1 has none, and a session's ids add up over its connections.
     std::size_t unreleased_publishes_max = 16'384;
     std::chrono::seconds connect_timeout{10};
+
+    // Subscribers.
+    std::size_t subscriptions_max = 100;            // of one session
+    std::size_t subscription_bytes_max = 32 * mib;  // of all, about what they take in memory
+    std::size_t filter_bytes_max = 512;
+    std::size_t filter_levels_max = 32;
+    std::size_t queue_messages_max = 1'000;  // of one session
+    std::size_t queue_bytes_max = 1 * mib;
+    std::size_t message_bytes_max = 64 * mib;  // all messages in queues and retained ones
+    std::size_t retained_messages_max = 10'000;
+    std::size_t retained_bytes_max = 16 * mib;
+    std::uint16_t deliveries_in_flight_max = 256;  // without a Receive Maximum below
+    std::size_t delivery_bytes_max = 64U * 1024;   // sent and not taken by the socket
 };
 
 // Since the start of the process. Any thread may read.
@@ -46,7 +60,15 @@ struct ListenerStats {
     Counter unreleased_floods;  // connections closed at unreleased_publishes_max
     Counter acks;               // PUBACKs and PUBRECs
     Counter received_bytes;
-    Histogram ack_latency_micros;  // from the read of the PUBLISH to its PUBACK
+    Gauge subscriptions;
+    Gauge retained_messages;
+    Counter refused_subscriptions;  // over a limit
+    Counter deliveries;             // PUBLISH packets to subscribers, repeated ones too
+    Counter dropped_deliveries;     // the queue was full
+    Counter expired_deliveries;     // Message Expiry Interval
+    Counter oversized_deliveries;   // above the subscriber's Maximum Packet Size
+    Counter dropped_retained;       // not kept: over a limit
+    Histogram ack_latency_micros;   // from the read of the PUBLISH to its PUBACK
 };
 
 }  // namespace milepost::listener

@@ -1,5 +1,7 @@
 #include "gateway/listener/session_state.hpp"
 
+#include "gateway/broker/message.hpp"
+
 namespace milepost::listener {
 
 namespace {
@@ -15,14 +17,14 @@ constexpr std::size_t publish_bytes = 11;
 constexpr std::size_t released_bytes = 3;
 static_assert(header_bytes == session_change_bytes_max);
 
-// 0: no change begins with that byte.
-std::size_t change_bytes(std::uint8_t tag) {
-    switch (tag) {
+// The length of the change at the front; 0: there is none.
+std::size_t change_bytes(Bytes bytes) {
+    switch (std::to_integer<std::uint8_t>(bytes.front())) {
         case header_tag: return header_bytes;
         case published_tag:
         case received_tag: return publish_bytes;
         case released_tag: return released_bytes;
-        default: return 0;
+        default: return subscriber_change_bytes(bytes);
     }
 }
 
@@ -35,7 +37,7 @@ public:
     // Empty at the end, or where no change of ours is.
     Bytes next() {
         if (rest_.empty()) return {};
-        const std::size_t size = change_bytes(std::to_integer<std::uint8_t>(rest_.front()));
+        const std::size_t size = change_bytes(rest_);
         if (size == 0 || size > rest_.size()) return {};
         const Bytes change = rest_.first(size);
         rest_ = rest_.subspan(size);
@@ -84,7 +86,10 @@ struct Folding {
                 }
                 break;
             case received_tag: state.memory.unreleased.put(publish_of(change)); break;
-            default: state.memory.unreleased.erase(load_little<std::uint16_t>(change.data() + 1));
+            case released_tag:
+                state.memory.unreleased.erase(load_little<std::uint16_t>(change.data() + 1));
+                break;
+            default: apply_subscriber_change(state.subscriber, change);
         }
     }
 };
@@ -137,6 +142,7 @@ Buffer encode_session_state(const SessionState& state) {
     for (const Remembered& publish : memory.unreleased.entries()) {
         add(SessionChangeBytes::received(publish));
     }
+    append_subscriber_state(bytes, state.subscriber);
     return bytes;
 }
 
@@ -147,6 +153,9 @@ std::optional<SessionState> decode_session_state(Bytes bytes) {
 }
 
 Buffer merge_session_states(Bytes state, std::span<const Bytes> changes) {
+    if (!changes.empty() && broker::is_message(changes.back())) {
+        return {changes.back().begin(), changes.back().end()};
+    }
     Folding folding;
     static_cast<void>(folding.take(state));
     std::size_t published = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/listener/publish_memory.hpp"
+#include "gateway/listener/subscriber_state.hpp"
 #include "storage/base/bytes.hpp"
 #include "storage/base/time.hpp"
 
@@ -19,9 +20,11 @@ struct SessionState {
     std::uint32_t expiry_s = 0;
     Timestamp disconnected_at = timestamp_none;  // none: connected
     PublishMemory memory;
+    SubscriberState subscriber;
 };
 
-// Encoded changes. The longest takes session_change_bytes_max.
+// Encoded changes; those of subscribers are subscriber_state's. The longest takes
+// session_change_bytes_max.
 inline constexpr std::size_t session_change_bytes_max = 13;
 
 class SessionChangeBytes {
@@ -49,7 +52,8 @@ private:
 // nullopt: no header in it, or bytes that are no change.
 [[nodiscard]] std::optional<SessionState> decode_session_state(Bytes bytes);
 
-// A storage::SessionMerge. Changes that are in the state already change nothing.
+// A storage::SessionMerge. Changes that are in the state already change nothing. Of the messages
+// that are kept beside the sessions (broker/stored_rows) the last one stays.
 [[nodiscard]] Buffer merge_session_states(Bytes state, std::span<const Bytes> changes);
 
 }  // namespace milepost::listener

@@ -21,20 +21,25 @@ bool SessionTable::is_expired(const ClientSession& session, Timestamp now) {
     return now - session.disconnected_at >= expiry_ms;
 }
 
-bool SessionTable::restore(std::string_view client_id, Bytes state, Timestamp now) {
+SessionTable::Entry* SessionTable::restore(
+    std::string_view client_id,
+    Bytes state,
+    Timestamp now,
+    SubscriberState& subscriber
+) {
     auto kept = decode_session_state(state);
-    if (!kept) return false;
+    if (!kept) return nullptr;
     ClientSession session;
     session.expiry_s = kept->expiry_s;
     session.disconnected_at = kept->disconnected_at;
     session.is_kept = true;
     if (session.disconnected_at == timestamp_none) session.disconnected_at = now;
-    if (is_expired(session, now) || sessions_.size() >= sessions_max_) return false;
+    if (is_expired(session, now) || sessions_.size() >= sessions_max_) return nullptr;
     if (!kept->memory.empty()) {
         session.memory = std::make_unique<PublishMemory>(std::move(kept->memory));
     }
-    sessions_.insert_or_assign(std::string{client_id}, std::move(session));
-    return true;
+    subscriber = std::move(kept->subscriber);
+    return &*sessions_.insert_or_assign(std::string{client_id}, std::move(session)).first;
 }
 
 std::optional<SessionTable::Opened> SessionTable::open(
@@ -60,7 +65,10 @@ std::optional<SessionTable::Opened> SessionTable::open(
     const bool same = opened.session_present && session.expiry_s == connect.session_expiry_s &&
                       session.expiry_s == mqtt::session_expiry_never;
     const bool had_state = session.is_kept;
-    if (!opened.session_present) session.memory.reset();
+    if (!opened.session_present) {
+        session.memory.reset();
+        session.subscriber.reset();
+    }
     session.connection = connection;
     session.expiry_s = connect.session_expiry_s;
     session.disconnected_at = timestamp_none;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/broker/subscriber.hpp"
 #include "gateway/listener/session_state.hpp"
 #include "gateway/mqtt/packet.hpp"
 #include "storage/base/bytes.hpp"
@@ -22,6 +23,7 @@ struct StoredWill {
     Buffer payload;
     Buffer properties;
     std::uint32_t delay_s = 0;
+    mqtt::Qos qos = mqtt::Qos::at_most_once;
     bool retain = false;
 };
 
@@ -32,8 +34,9 @@ struct ClientSession {
     std::uint32_t connection = no_connection;
     std::uint32_t expiry_s = 0;  // 0: ends with its connection
     Timestamp disconnected_at = timestamp_none;
-    bool is_kept = false;                   // the log has a state of it
-    std::unique_ptr<PublishMemory> memory;  // made with the first publish that needs it
+    bool is_kept = false;                            // the log has a state of it
+    std::unique_ptr<PublishMemory> memory;           // made with the first publish that needs it
+    std::shared_ptr<broker::Subscriber> subscriber;  // made with the first SUBSCRIBE
 };
 
 // What a change of a session means for the log: the change to append to its state, empty when the
@@ -62,9 +65,15 @@ public:
     explicit SessionTable(std::size_t sessions_max)
         : sessions_max_(sessions_max) {}
 
-    // A session from before the restart. What is malformed or expired is ignored: false. A session
-    // that was connected when the gateway ended counts as disconnected from `now` on.
-    bool restore(std::string_view client_id, Bytes state, Timestamp now);
+    // A session from before the restart. What is malformed or expired is ignored: null. A session
+    // that was connected when the gateway ended counts as disconnected from `now` on. What it had
+    // subscribed to goes to `subscriber`.
+    Entry* restore(
+        std::string_view client_id,
+        Bytes state,
+        Timestamp now,
+        SubscriberState& subscriber
+    );
 
     // Opens or resumes the session of an accepted CONNECT for `connection`. nullopt: sessions_max.
     std::optional<Opened> open(

@@ -173,6 +173,8 @@ bool is_client_disconnect_reason(ReasonCode reason) {
     return std::find(reasons.begin(), reasons.end(), reason) != reasons.end();
 }
 
+constexpr unsigned no_local_bit = 0x04;
+
 // MQTT-3.8.3-5 in 5.0, -4 in 3.1.1: reserved bits, QoS 3, retain handling 3.
 bool are_options_valid(std::uint8_t options, ProtocolLevel level) {
     const bool is_qos_valid = (options & 0x03U) != 3;
@@ -198,10 +200,13 @@ Errc decode_filters(const Frame& frame, ProtocolLevel level, bool have_options, 
         if (!(is_shared_filter ? is_shared_topic_filter(filter) : is_topic_filter(filter))) {
             reader.fail(Errc::bad_topic_filter);
         }
-        if (have_options && !are_options_valid(reader.byte(), level)) {
-            reader.fail(Errc::bad_options);
+        if (have_options) {
+            const std::uint8_t options = reader.byte();
+            if (!are_options_valid(options, level)) reader.fail(Errc::bad_options);
+            if (is_shared_filter && (options & no_local_bit) != 0) {
+                reader.fail(Errc::shared_no_local);  // MQTT-3.8.3-4
+            }
         }
-        into.has_shared = into.has_shared || is_shared_filter;
         ++into.filter_count;
     }
     if (reader.error() != Errc::none) return reader.error();
@@ -329,7 +334,7 @@ Subscription take_subscription(Bytes& filters) {
     return {
         filter,
         static_cast<Qos>(options & 0x03U),
-        (options & 0x04U) != 0,
+        (options & no_local_bit) != 0,
         (options & 0x08U) != 0,
         static_cast<std::uint8_t>((options >> 4U) & 0x03U)};
 }

@@ -92,23 +92,38 @@ std::uint8_t connect_return_code(ReasonCode reason) {
     return server_unavailable;
 }
 
-void encode_suback(Buffer& out, ProtocolLevel level, Ack each, std::size_t count) {
-    append_header(out, PacketType::suback, 0, 2 + properties_bytes(level, {}) + count);
-    append_big(out, each.packet_id);
+void encode_suback(
+    Buffer& out,
+    ProtocolLevel level,
+    PacketId packet_id,
+    std::span<const ReasonCode> codes
+) {
+    constexpr std::byte refused_in_3_1_1{0x80};
+    const std::size_t rest = properties_bytes(level, {}) + codes.size();
+    append_header(out, PacketType::suback, 0, 2 + rest);
+    append_big(out, packet_id);
     if (level == ProtocolLevel::v5) append_properties(out, {});
-    const bool is_refused_in_3_1_1 = level == ProtocolLevel::v3_1_1 && is_failure(each.reason);
-    const auto code = is_refused_in_3_1_1 ? std::byte{0x80} : static_cast<std::byte>(each.reason);
-    out.insert(out.end(), count, code);
+    for (const ReasonCode code : codes) {
+        const bool is_refused = level == ProtocolLevel::v3_1_1 && is_failure(code);
+        out.push_back(is_refused ? refused_in_3_1_1 : static_cast<std::byte>(code));
+    }
 }
 
-void encode_unsuback(Buffer& out, ProtocolLevel level, Ack each, std::size_t count) {
+void encode_unsuback(
+    Buffer& out,
+    ProtocolLevel level,
+    PacketId packet_id,
+    std::span<const ReasonCode> codes
+) {
     const bool has_codes = level == ProtocolLevel::v5;
-    const std::size_t codes = has_codes ? properties_bytes(level, {}) + count : 0;
-    append_header(out, PacketType::unsuback, 0, 2 + codes);
-    append_big(out, each.packet_id);
+    const std::size_t rest = has_codes ? properties_bytes(level, {}) + codes.size() : 0;
+    append_header(out, PacketType::unsuback, 0, 2 + rest);
+    append_big(out, packet_id);
     if (!has_codes) return;
     append_properties(out, {});
-    out.insert(out.end(), count, static_cast<std::byte>(each.reason));
+    for (const ReasonCode code : codes) {
+        append_byte(out, static_cast<unsigned>(code));
+    }
 }
 
 void encode_pingresp(Buffer& out) {

@@ -35,9 +35,20 @@ inline constexpr std::size_t answer_bytes_max = 5;
 
 // What a server sends.
 void encode_connack(Buffer& out, ProtocolLevel level, const Connack& connack);
-// `count` times the same answer. 3.1.1 knows one refusal, 0x80.
-void encode_suback(Buffer& out, ProtocolLevel level, Ack each, std::size_t count);
-void encode_unsuback(Buffer& out, ProtocolLevel level, Ack each, std::size_t count);
+// One reason code a filter, in their order. 3.1.1 knows one refusal, 0x80, and no codes in
+// UNSUBACK.
+void encode_suback(
+    Buffer& out,
+    ProtocolLevel level,
+    PacketId packet_id,
+    std::span<const ReasonCode> codes
+);
+void encode_unsuback(
+    Buffer& out,
+    ProtocolLevel level,
+    PacketId packet_id,
+    std::span<const ReasonCode> codes
+);
 void encode_pingresp(Buffer& out);
 // The return code of a 3.1.1 CONNACK that comes nearest (3.1.1, table 3.1).
 [[nodiscard]] std::uint8_t connect_return_code(ReasonCode reason);
@@ -47,9 +58,11 @@ void encode_ack(Buffer& out, ProtocolLevel level, PacketType type, Ack ack);
 // A server sends it in 5.0 only; `reason` and expiry are left out in 3.1.1.
 void encode_disconnect(Buffer& out, ProtocolLevel level, const Disconnect& disconnect);
 
+// Both sides send it. Properties go out as they stand in the struct (5.0), the alias does not.
+void encode_publish(Buffer& out, ProtocolLevel level, const Publish& publish);
+
 // What a client sends: for tests and tools. Properties go out as they stand in the structs.
 void encode_connect(Buffer& out, const Connect& connect);
-void encode_publish(Buffer& out, ProtocolLevel level, const Publish& publish);
 void encode_subscribe(
     Buffer& out,
     ProtocolLevel level,

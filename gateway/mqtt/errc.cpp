@@ -63,9 +63,7 @@ const char* text_of(Errc code) {
             return "client identifier empty without clean session, or too long";
         case Errc::authentication_method_not_served: return "authentication method is not served";
         case Errc::reply_too_large: return "answer is above the client's Maximum Packet Size";
-        case Errc::subscription_identifier_not_served:
-            return "subscription identifiers are not served yet";
-        case Errc::shared_subscription_not_served: return "shared subscriptions are not served";
+        case Errc::shared_no_local: return "No Local on a shared subscription";
         case Errc::client_disconnected: return "client disconnected";
         case Errc::refused_by_owner: return "connection refused";
         case Errc::closed_by_owner: return "connection closed by the gateway";
@@ -100,7 +98,8 @@ ReasonCode reason_of(Errc code) {
         case Errc::second_connect:
         case Errc::unexpected_packet:
         case Errc::session_expiry_raised:
-        case Errc::topic_alias_unknown: return ReasonCode::protocol_error;
+        case Errc::topic_alias_unknown:
+        case Errc::shared_no_local: return ReasonCode::protocol_error;
         case Errc::receive_maximum_exceeded: return ReasonCode::receive_maximum_exceeded;
         case Errc::topic_alias_invalid: return ReasonCode::topic_alias_invalid;
         case Errc::topic_aliases_too_long: return ReasonCode::quota_exceeded;
@@ -109,10 +108,6 @@ ReasonCode reason_of(Errc code) {
         case Errc::client_id_refused: return ReasonCode::client_identifier_not_valid;
         case Errc::authentication_method_not_served: return ReasonCode::bad_authentication_method;
         case Errc::reply_too_large: return ReasonCode::packet_too_large;
-        case Errc::subscription_identifier_not_served:
-            return ReasonCode::subscription_identifiers_not_supported;
-        case Errc::shared_subscription_not_served:
-            return ReasonCode::shared_subscriptions_not_supported;
         case Errc::refused_by_owner:
         case Errc::closed_by_owner: return ReasonCode::unspecified_error;
     }

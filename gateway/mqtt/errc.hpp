@@ -50,9 +50,7 @@ enum class Errc : std::uint8_t {
     authentication_method_not_served = 44,
     reply_too_large = 45,  // an answer is above the client's Maximum Packet Size
 
-    // Valid, and not served yet.
-    subscription_identifier_not_served = 51,
-    shared_subscription_not_served = 52,
+    shared_no_local = 53,  // No Local on a shared subscription (MQTT-3.8.3-4)
 
     // Ends without a fault of the device.
     client_disconnected = 60,

@@ -41,15 +41,15 @@ using PacketId = std::uint16_t;
 // A session expiry of this many seconds never ends (MQTT 5.0, section 3.1.2.11.2).
 inline constexpr std::uint32_t session_expiry_never = 0xFFFFFFFF;
 
-// What the owner of a session keeps of a publish, or of the release of a QoS 2 one, and hands back
-// when it is durable.
+// What the owner of a session keeps of a publish, of the release of a QoS 2 one, or of a SUBSCRIBE
+// or UNSUBSCRIBE, and hands back when it is durable.
 struct Ticket {
     // How much of the in-flight limit a publish takes is counted in units of this many bytes.
     static constexpr std::size_t weight_bytes = 64;
 
     PacketId packet_id = 0;                  // 0: QoS 0, nothing to hand back
     std::uint16_t weight = 0;                // bytes of the whole packet in such units, rounded up
-    PacketType answer = PacketType::puback;  // or pubrec, pubcomp
+    PacketType answer = PacketType::puback;  // or pubrec, pubcomp, suback, unsuback
 
     friend bool operator==(const Ticket&, const Ticket&) = default;
 };
@@ -113,8 +113,9 @@ struct Disconnect {
 struct Subscription {
     std::string_view filter;
     Qos qos = Qos::at_most_once;
-    bool no_local = false;
-    bool retain_as_published = false;
+    bool no_local = false;             // not what the same client publishes
+    bool retain_as_published = false;  // the retain flag as it was sent; else 0, but for retained
+    // Whether retained messages are sent: 0 yes, 1 only with a new subscription, 2 no.
     std::uint8_t retain_handling = 0;
 };
 
@@ -125,7 +126,7 @@ struct Subscribe {
     Bytes properties;
     Bytes filters;
     std::size_t filter_count = 0;
-    bool has_shared = false;  // at least one filter begins with $share/
+    Ticket ticket;  // set by the session
 };
 
 struct Connack {

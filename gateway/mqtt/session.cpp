@@ -39,7 +39,6 @@ void Session::accept(const Acceptance& acceptance, Buffer& out) {
                 acceptance.assigned_client_id
             );
         }
-        append(subscription_identifier_available, 0);
         append(shared_subscription_available, 0);
         if (is_keep_alive_limited_) append(server_keep_alive, keep_alive_s_);
         connack.properties = properties;
@@ -61,6 +60,32 @@ void Session::publish_done(Ticket ticket, ReasonCode reason, Buffer& out) {
     const std::size_t from = out.size();
     out.resize(from + answer_bytes_max);
     out.resize(from + publish_done(ticket, reason, out.data() + from));
+}
+
+void Session::subscribe_done(Ticket ticket, std::span<const ReasonCode> codes, Buffer& out) {
+    if (state_ != State::connected) return;
+    --in_flight_;
+    in_flight_weight_ -= ticket.weight;
+    const std::size_t from = out.size();
+    if (ticket.answer == PacketType::suback) {
+        encode_suback(out, level_, ticket.packet_id, codes);
+    } else {
+        encode_unsuback(out, level_, ticket.packet_id, codes);
+    }
+    static_cast<void>(fits(out, from));
+}
+
+bool Session::publish(const Publish& publish, Buffer& out) {
+    if (state_ != State::connected) return false;
+    const std::size_t from = out.size();
+    encode_publish(out, level_, publish);
+    if (out.size() - from <= client_packet_bytes_max_) return true;
+    out.resize(from);
+    return false;
+}
+
+void Session::release(Ack release, Buffer& out) {
+    if (state_ == State::connected) encode_ack(out, level_, PacketType::pubrel, release);
 }
 
 void Session::disconnect(ReasonCode reason, Buffer& out) {
@@ -109,42 +134,6 @@ bool Session::take_disconnect(const Frame& frame, Disconnect& leaving, Buffer& o
     return true;
 }
 
-void Session::take_subscribe(const Frame& frame, Buffer& out) {
-    Subscribe subscribe;
-    const Errc why = decode_subscribe(frame, level_, subscribe);
-    if (why != Errc::none) return fail(why, out);
-    if (find_number(subscribe.properties, PropertyId::subscription_identifier)) {
-        return fail(Errc::subscription_identifier_not_served, out);
-    }
-    if (subscribe.has_shared) return fail(Errc::shared_subscription_not_served, out);
-    const std::size_t from = out.size();
-    const Ack each{subscribe.packet_id, ReasonCode::implementation_specific_error};
-    encode_suback(out, level_, each, subscribe.filter_count);
-    static_cast<void>(fits(out, from));
-}
-
-void Session::take_unsubscribe(const Frame& frame, Buffer& out) {
-    Subscribe unsubscribe;
-    const Errc why = decode_unsubscribe(frame, level_, unsubscribe);
-    if (why != Errc::none) return fail(why, out);
-    const std::size_t from = out.size();
-    const Ack each{unsubscribe.packet_id, ReasonCode::no_subscription_existed};
-    encode_unsuback(out, level_, each, unsubscribe.filter_count);
-    static_cast<void>(fits(out, from));
-}
-
-// Nothing was ever published to the device, so none of its acks has a counterpart here. A PUBREC
-// left over from elsewhere is answered so that the device can forget it (5.0: 0x92).
-void Session::take_ack(const Frame& frame, Buffer& out) {
-    Ack ack;
-    const Errc why = decode_ack(frame, level_, ack);
-    if (why != Errc::none) return fail(why, out);
-    const Ack answer{ack.packet_id, ReasonCode::packet_identifier_not_found};
-    if (frame.type() == PacketType::pubrec && !is_failure(ack.reason)) {
-        encode_ack(out, level_, PacketType::pubrel, answer);
-    }
-}
-
 // The alias stands for the topic that comes with it, or the publish has the topic that it stands
 // for (MQTT-3.3.2-7 to -12).
 Errc Session::resolve_alias(Publish& publish) {
@@ -160,18 +149,18 @@ Errc Session::resolve_alias(Publish& publish) {
 
 void Session::take_rest(const Frame& frame, Buffer& out) {
     switch (frame.type()) {
-        case PacketType::puback:
-        case PacketType::pubrec:
-        case PacketType::pubcomp: return take_ack(frame, out);
-        case PacketType::subscribe: return take_subscribe(frame, out);
-        case PacketType::unsubscribe: return take_unsubscribe(frame, out);
         case PacketType::pingreq: {
             const Errc why = decode_pingreq(frame);
             return why == Errc::none ? encode_pingresp(out) : fail(why, out);
         }
         case PacketType::connect:
         case PacketType::publish:
+        case PacketType::puback:
+        case PacketType::pubrec:
         case PacketType::pubrel:
+        case PacketType::pubcomp:
+        case PacketType::subscribe:
+        case PacketType::unsubscribe:
         case PacketType::disconnect:  // taken before
         case PacketType::connack:
         case PacketType::suback:

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace milepost::mqtt {
@@ -36,6 +37,9 @@ concept SessionSink = requires(
     const Connect& connect,
     const Publish& publish,
     Ticket release,
+    const Subscribe& subscribe,
+    PacketType ack_type,
+    Ack ack,
     const Disconnect& leaving
 ) {
     // Answered by accept() or refuse(), now or later; no byte is consumed before that.
@@ -46,6 +50,13 @@ concept SessionSink = requires(
     // The PUBREL of a QoS 2 publish: answered by publish_done(release, …) when it is durable that
     // its packet id is free.
     { sink.on_release(release) } -> std::same_as<Taken>;
+    // Answered by subscribe_done(subscribe.ticket, …), when the subscriptions are durable. Never
+    // refused as a whole: each filter has its reason code.
+    { sink.on_subscribe(subscribe) } -> std::same_as<Taken>;
+    { sink.on_unsubscribe(subscribe) } -> std::same_as<Taken>;
+    // The device's PUBACK, PUBREC or PUBCOMP of what was published to it; the packet id may be
+    // unknown to the owner.
+    { sink.on_ack(ack_type, ack) } -> std::same_as<void>;
     // The device has said goodbye; the session is closed already, is_will_due() says of what kind.
     { sink.on_disconnect(leaving) } -> std::same_as<void>;
 };
@@ -80,7 +91,8 @@ struct Acceptance {
 // goes to the device earlier. receive() appends at most one answer a packet and never more bytes
 // than it consumes, but for one CONNACK or DISCONNECT.
 //
-// Not served yet, and refused as the protocol wants it: subscriptions, AUTH.
+// What is published to the device, and what of it waits for an ack, outlives a connection and is
+// the owner's; the session only writes it. Not served, and refused as the protocol wants it: AUTH.
 class Session {
 public:
     // `limits` outlives the session.
@@ -105,6 +117,16 @@ public:
     [[nodiscard]] std::size_t publish_done(Ticket ticket, ReasonCode reason, std::byte* to);
     // The same, appended.
     void publish_done(Ticket ticket, ReasonCode reason, Buffer& out);
+
+    // The SUBACK or UNSUBACK of a SUBSCRIBE or UNSUBSCRIBE, one code a filter, appended; no-op when
+    // it is closed.
+    void subscribe_done(Ticket ticket, std::span<const ReasonCode> codes, Buffer& out);
+
+    // A PUBLISH to the device, appended. False: nothing was, it is above what the device takes
+    // (MQTT-3.1.2-24), or the session is not connected.
+    [[nodiscard]] bool publish(const Publish& publish, Buffer& out);
+    // The PUBREL of a QoS 2 one, appended; no-op when it is not connected.
+    void release(Ack release, Buffer& out);
 
     // The owner ends the connection (take-over, keep-alive, shutdown …): a DISCONNECT in 5.0,
     // nothing in 3.1.1. No-op when it is closed.
@@ -135,7 +157,7 @@ public:
     // What holds for this connection: the device's wish, or the listener's limit in 5.0.
     [[nodiscard]] std::uint16_t keep_alive_s() const { return keep_alive_s_; }
 
-    // Publishes and releases that wait for publish_done().
+    // What waits for publish_done() or subscribe_done().
     [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
 
     [[nodiscard]] std::size_t in_flight_bytes() const {
@@ -150,12 +172,13 @@ private:
     template <class Sink>
     Taken take_release(const Frame& frame, Sink& sink, Buffer& out);
     template <class Sink>
+    Taken take_subscribe(const Frame& frame, Sink& sink, Buffer& out);
+    template <class Sink>
+    void take_ack(const Frame& frame, Sink& sink, Buffer& out);
+    template <class Sink>
     Taken take_other(const Frame& frame, Sink& sink, Buffer& out);
     bool take_connect(const Frame& frame, Connect& connect, Buffer& out);
     bool take_disconnect(const Frame& frame, Disconnect& leaving, Buffer& out);
-    void take_subscribe(const Frame& frame, Buffer& out);
-    void take_unsubscribe(const Frame& frame, Buffer& out);
-    void take_ack(const Frame& frame, Buffer& out);
     void take_rest(const Frame& frame, Buffer& out);
     Errc check_publish(Publish& publish);
     Errc resolve_alias(Publish& publish);

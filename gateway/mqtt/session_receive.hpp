@@ -5,6 +5,11 @@
 
 namespace milepost::mqtt {
 
+// A PUBACK, PUBREC or PUBCOMP answers what a server has sent.
+[[nodiscard]] constexpr bool is_ack_of_ours(PacketType type) {
+    return type == PacketType::puback || type == PacketType::pubrec || type == PacketType::pubcomp;
+}
+
 template <SessionSink Sink>
 Received Session::receive(Bytes input, Sink& sink, Buffer& out) {
     Received received;
@@ -85,16 +90,56 @@ Taken Session::take_release(const Frame& frame, Sink& sink, Buffer& out) {
     return taken;
 }
 
+// Counted in flight until its SUBACK: a device that does nothing but subscribe is paused too.
+template <class Sink>
+Taken Session::take_subscribe(const Frame& frame, Sink& sink, Buffer& out) {
+    const bool is_subscribe = frame.type() == PacketType::subscribe;
+    Subscribe wanted;
+    const Errc why = is_subscribe ? decode_subscribe(frame, level_, wanted)
+                                  : decode_unsubscribe(frame, level_, wanted);
+    if (why != Errc::none) {
+        fail(why, out);
+        return Taken::yes;
+    }
+    const std::size_t weight = frame.body.size() / Ticket::weight_bytes + 1;
+    wanted.ticket = {
+        wanted.packet_id,
+        static_cast<std::uint16_t>(weight < 0xFFFF ? weight : 0xFFFF),
+        is_subscribe ? PacketType::suback : PacketType::unsuback};
+    ++in_flight_;
+    in_flight_weight_ += wanted.ticket.weight;
+    const std::uint16_t counted = wanted.ticket.weight;
+    const Taken taken = is_subscribe ? sink.on_subscribe(wanted) : sink.on_unsubscribe(wanted);
+    if (taken == Taken::later) {
+        --in_flight_;
+        in_flight_weight_ -= counted;
+    }
+    return taken;
+}
+
+template <class Sink>
+void Session::take_ack(const Frame& frame, Sink& sink, Buffer& out) {
+    Ack ack;
+    const Errc why = decode_ack(frame, level_, ack);
+    if (why != Errc::none) return fail(why, out);
+    sink.on_ack(frame.type(), ack);
+}
+
 template <class Sink>
 Taken Session::take_other(const Frame& frame, Sink& sink, Buffer& out) {
-    if (frame.type() == PacketType::connect) {
+    const PacketType type = frame.type();
+    if (type == PacketType::connect) {
         Connect connect;
         if (take_connect(frame, connect, out)) sink.on_connect(connect);
-    } else if (frame.type() == PacketType::disconnect) {
+    } else if (type == PacketType::disconnect) {
         Disconnect leaving;
         if (take_disconnect(frame, leaving, out)) sink.on_disconnect(leaving);
-    } else if (frame.type() == PacketType::pubrel) {
+    } else if (type == PacketType::pubrel) {
         return take_release(frame, sink, out);
+    } else if (type == PacketType::subscribe || type == PacketType::unsubscribe) {
+        return take_subscribe(frame, sink, out);
+    } else if (is_ack_of_ours(type)) {
+        take_ack(frame, sink, out);
     } else {
         take_rest(frame, out);
     }

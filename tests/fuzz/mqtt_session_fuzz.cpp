@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,36 @@ public:
         return Taken::yes;
     }
 
+    Taken on_subscribe(const Subscribe& subscribe) {
+        if (++offered_ % 5 == 0) return Taken::later;
+        events_ += "subscribe";
+        std::size_t count = 0;
+        for (Bytes rest = subscribe.filters; !rest.empty(); ++count) {
+            const Subscription wanted = take_subscription(rest);
+            MILEPOST_CHECK(!wanted.filter.empty() && wanted.retain_handling < 3);
+            events_ += wanted.filter;
+        }
+        MILEPOST_CHECK(count == subscribe.filter_count);
+        codes_.push_back(std::vector(count, ReasonCode::granted_qos_1));
+        tickets_.push_back(subscribe.ticket);
+        return Taken::yes;
+    }
+
+    Taken on_unsubscribe(const Subscribe& unsubscribe) {
+        if (++offered_ % 5 == 0) return Taken::later;
+        events_ += "unsubscribe";
+        for (Bytes rest = unsubscribe.filters; !rest.empty();) {
+            events_ += take_filter(rest);
+        }
+        codes_.push_back(std::vector(unsubscribe.filter_count, ReasonCode::success));
+        tickets_.push_back(unsubscribe.ticket);
+        return Taken::yes;
+    }
+
+    void on_ack(PacketType type, Ack ack) {
+        events_ += "ack " + std::to_string(static_cast<int>(type)) + std::to_string(ack.packet_id);
+    }
+
     void on_disconnect(const Disconnect& leaving) {
         events_ += "disconnect " + std::to_string(static_cast<int>(leaving.reason));
     }
@@ -100,7 +131,12 @@ public:
 private:
     void sync() {
         for (const Ticket ticket : tickets_) {
-            session_.publish_done(ticket, ReasonCode::success, out_);
+            if (ticket.answer == PacketType::suback || ticket.answer == PacketType::unsuback) {
+                session_.subscribe_done(ticket, codes_.front(), out_);
+                codes_.pop_front();
+            } else {
+                session_.publish_done(ticket, ReasonCode::success, out_);
+            }
         }
         tickets_.clear();
         check_count();
@@ -118,6 +154,7 @@ private:
     Buffer input_;
     Buffer out_;
     std::vector<Ticket> tickets_;
+    std::deque<std::vector<ReasonCode>> codes_;  // of the SUBACKs and UNSUBACKs that wait
     std::string events_;
     std::size_t offered_ = 0;
 };

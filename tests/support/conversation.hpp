@@ -128,6 +128,7 @@ private:
         late.clear();
         for (const mqtt::Ticket ticket : device.tickets()) {
             device.session().publish_done(ticket, mqtt::ReasonCode::success, late);
+            device.session().subscribe_done(ticket, {}, late);
         }
         INFO("cut in step " << cut_step << " after byte " << cut);
         CHECK((is_consistent && is_counted && late.empty() && device.session().is_closed()));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/mqtt/session.hpp"
+#include "gateway/mqtt/topic_filter.hpp"
 #include "storage/base/bytes.hpp"
 
 #include <catch2/catch.hpp>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -81,7 +83,12 @@ public:
         const std::vector<mqtt::Ticket> tickets = std::move(tickets_);
         tickets_.clear();
         for (const mqtt::Ticket ticket : tickets) {
-            session_.publish_done(ticket, reason, out_);
+            if (ticket.answer == mqtt::PacketType::suback ||
+                ticket.answer == mqtt::PacketType::unsuback) {
+                session_.subscribe_done(ticket, codes_.at(ticket.packet_id), out_);
+            } else {
+                session_.publish_done(ticket, reason, out_);
+            }
         }
         receives();
     }
@@ -97,6 +104,9 @@ public:
     [[nodiscard]] Buffer take_out() { return std::exchange(out_, {}); }
 
     [[nodiscard]] const Buffer& out() const { return out_; }
+
+    // Where the owner's own words to the device go.
+    [[nodiscard]] Buffer& out_buffer() { return out_; }
 
     [[nodiscard]] const std::vector<std::string>& events() const { return events_; }
 
@@ -136,6 +146,47 @@ public:
         return mqtt::Taken::yes;
     }
 
+    // Grants what is asked for, but for shared subscriptions.
+    mqtt::Taken on_subscribe(const mqtt::Subscribe& subscribe) {
+        if (!has_room_) return mqtt::Taken::later;
+        std::string event = "subscribe";
+        auto& codes = codes_[subscribe.packet_id];
+        codes.clear();
+        for (Bytes rest = subscribe.filters; !rest.empty();) {
+            const auto wanted = mqtt::take_subscription(rest);
+            event += " " + std::string{wanted.filter};
+            codes.push_back(
+                mqtt::is_shared(wanted.filter)
+                    ? mqtt::ReasonCode::shared_subscriptions_not_supported
+                    : static_cast<mqtt::ReasonCode>(wanted.qos)
+            );
+        }
+        events_.push_back(event);
+        tickets_.push_back(subscribe.ticket);
+        return mqtt::Taken::yes;
+    }
+
+    mqtt::Taken on_unsubscribe(const mqtt::Subscribe& unsubscribe) {
+        if (!has_room_) return mqtt::Taken::later;
+        std::string event = "unsubscribe";
+        auto& codes = codes_[unsubscribe.packet_id];
+        codes.assign(unsubscribe.filter_count, mqtt::ReasonCode::no_subscription_existed);
+        for (Bytes rest = unsubscribe.filters; !rest.empty();) {
+            event += " " + std::string{mqtt::take_filter(rest)};
+        }
+        events_.push_back(event);
+        tickets_.push_back(unsubscribe.ticket);
+        return mqtt::Taken::yes;
+    }
+
+    void on_ack(mqtt::PacketType type, mqtt::Ack ack) {
+        events_.push_back(
+            "ack " + std::to_string(static_cast<int>(type)) + " id " +
+            std::to_string(ack.packet_id) + " reason " +
+            std::to_string(static_cast<int>(ack.reason))
+        );
+    }
+
     void on_disconnect(const mqtt::Disconnect& leaving) {
         events_.push_back("disconnect " + std::to_string(static_cast<int>(leaving.reason)));
     }
@@ -158,6 +209,7 @@ private:
     Buffer out_;
     std::vector<std::string> events_;
     std::vector<mqtt::Ticket> tickets_;
+    std::map<mqtt::PacketId, std::vector<mqtt::ReasonCode>> codes_;  // of SUBACKs that wait
     bool has_room_ = true;
 };
 

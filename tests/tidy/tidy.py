@@ -18,7 +18,8 @@ MAY_INCLUDE = {
     "storage/log": ["storage/base", "storage/format", "storage/fs", "storage/journal"],
     "storage/meta": ["storage/base", "storage/format/offsets.hpp", "storage/log/keeper.hpp"],
     "gateway/mqtt": ["storage/base"],
-    "gateway/listener": ["storage/base", "gateway/mqtt"],
+    "gateway/broker": ["storage/base", "gateway/mqtt"],
+    "gateway/listener": ["storage/base", "gateway/mqtt", "gateway/broker"],
     "gateway/ingest": [
         "storage/base", "storage/format", "storage/log/appender.hpp", "storage/log/errc.hpp",
         "gateway/mqtt/packet.hpp", "gateway/mqtt/properties.hpp",

@@ -30,6 +30,12 @@ struct TicketSink {
 
     Taken on_release(Ticket) { return Taken::yes; }
 
+    Taken on_subscribe(const Subscribe&) { return Taken::yes; }
+
+    Taken on_unsubscribe(const Subscribe&) { return Taken::yes; }
+
+    void on_ack(PacketType, Ack) {}
+
     void on_disconnect(const Disconnect&) {}
 };
 

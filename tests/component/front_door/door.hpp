@@ -192,6 +192,9 @@ public:
         return heard_;
     }
 
+    // Forgets what it has heard.
+    void forget() { heard_.clear(); }
+
     bool hears(const std::string& bytes) {
         return door_->turn_until([&] { return heard().find(bytes) != std::string::npos; });
     }

@@ -137,7 +137,7 @@ private:
         }
         device_ = std::make_unique<Device>(*door_);
         device_->send(connect_packet(case_.level));
-        std::string connack = case_.level == ProtocolLevel::v5 ? "\x20\x12" : "\x20\x02";
+        std::string connack = case_.level == ProtocolLevel::v5 ? "\x20\x10" : "\x20\x02";
         connack += expect_present ? '\1' : '\0';
         REQUIRE(device_->takes(connack + '\0'));
     }

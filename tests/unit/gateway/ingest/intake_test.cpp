@@ -147,10 +147,11 @@ TEST_CASE(
     f.log.fails = storage::LogErrc::intake_closed;
     CHECK(f.publish("vehicles/V1/telemetry", mqtt::Qos::at_least_once) == mqtt::Taken::later);
     CHECK(f.intake->stats().received_qos1.value() == 0);
-    CHECK(f.publish("vehicles/V1/telemetry", mqtt::Qos::at_most_once) == mqtt::Taken::yes);
+    CHECK(f.publish("vehicles/V1/telemetry", mqtt::Qos::at_most_once) == mqtt::Taken::refused);
     CHECK(f.intake->stats().received_qos0.value() == 1);
     CHECK(f.intake->stats().rejected_qos0_overload.value() == 1);
-    CHECK_FALSE(f.intake->will({"client", "vehicles/V1/telemetry", {}, {}, false, true}));
+    const Message will{"client", "vehicles/V1/telemetry", {}, {}, false, true};
+    CHECK(f.intake->will(will) == mqtt::Taken::later);
 }
 
 TEST_CASE("intake: QoS 0 is the first to be dropped when the open group is half full", "[intake]") {
@@ -234,7 +235,8 @@ TEST_CASE("intake: received is accepted plus rejected", "[intake]") {
     f.publish("elsewhere", mqtt::Qos::at_least_once);
     f.log.group_bytes = 501;
     f.publish("vehicles/V1/telemetry", mqtt::Qos::at_most_once);
-    CHECK(f.intake->will({"client", "vehicles/V1/telemetry", {}, {}, false, true}));
+    const Message will{"client", "vehicles/V1/telemetry", {}, {}, false, true};
+    CHECK(f.intake->will(will) == mqtt::Taken::yes);
     const IntakeStats& s = f.intake->stats();
     CHECK(
         s.received_qos0.value() + s.received_qos1.value() + s.received_wills.value() ==

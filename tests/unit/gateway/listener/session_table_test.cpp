@@ -9,6 +9,7 @@ namespace milepost::listener {
 namespace {
 
 constexpr Timestamp t0{1'000'000};
+SubscriberState none;
 
 mqtt::Connect connect(std::string_view id, std::uint32_t expiry_s, bool clean) {
     mqtt::Connect connect;
@@ -94,15 +95,15 @@ TEST_CASE(
     const auto opened = before.open(connect("a", 60, false), 1, t0);
     SECTION("connected when the gateway ended: its time runs from the restart on") {
         SessionTable after{10};
-        REQUIRE(after.restore("a", opened->change->state, t0 + 1'000'000));
+        REQUIRE(after.restore("a", opened->change->state, t0 + 1'000'000, none));
         CHECK(after.open(connect("a", 60, false), 1, t0 + 1'059'000)->session_present);
     }
     SECTION("disconnected before: its time has run on") {
         const auto closed = before.close(*opened->entry, std::nullopt, t0);
         REQUIRE(closed);
         SessionTable after{10};
-        CHECK(after.restore("a", closed->state, t0 + 59'000));
-        CHECK_FALSE(SessionTable{10}.restore("a", closed->state, t0 + 60'000));
+        CHECK(after.restore("a", closed->state, t0 + 59'000, none));
+        CHECK_FALSE(SessionTable{10}.restore("a", closed->state, t0 + 60'000, none));
     }
 }
 
@@ -113,10 +114,10 @@ TEST_CASE(
     SessionTable table{10};
     Buffer state = table.open(connect("a", 60, false), 1, t0)->change->state;
     for (std::size_t cut = 0; cut < state.size(); ++cut) {
-        CHECK_FALSE(SessionTable{10}.restore("a", Bytes{state}.first(cut), t0));
+        CHECK_FALSE(SessionTable{10}.restore("a", Bytes{state}.first(cut), t0, none));
     }
     state[0] = std::byte{9};
-    CHECK_FALSE(SessionTable{10}.restore("a", state, t0));
+    CHECK_FALSE(SessionTable{10}.restore("a", state, t0, none));
 }
 
 TEST_CASE("session table: a DISCONNECT may change the expiry", "[session_table]") {

@@ -145,7 +145,6 @@ TEST_CASE("decode: the filters of a SUBSCRIBE are checked and walked", "[mqtt]")
     REQUIRE(decode_subscribe(frame_of(bytes), v5, got) == Errc::none);
     CHECK(got.packet_id == 9);
     CHECK(got.filter_count == 2);
-    CHECK(got.has_shared);
     CHECK(find_number(got.properties, PropertyId::subscription_identifier) == 300U);
     Bytes filters = got.filters;
     for (const Subscription& expected : wanted) {

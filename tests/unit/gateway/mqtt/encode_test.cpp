@@ -43,16 +43,21 @@ TEST_CASE("encode: what a server sends", "[mqtt]") {
     CHECK(taken() == "20 03 00 8a 00 ");
     encode_connack(out, v5, {ReasonCode::success, false, raw({36, 1})});
     CHECK(taken() == "20 05 00 00 02 24 01 ");
-    encode_suback(out, v3, {9, ReasonCode::implementation_specific_error}, 2);
-    CHECK(taken() == "90 04 00 09 80 80 ");
-    encode_suback(out, v3, {9, ReasonCode::granted_qos_1}, 1);
+    encode_suback(out, v3, 9, std::vector{ReasonCode::quota_exceeded, ReasonCode::success});
+    CHECK(taken() == "90 04 00 09 80 00 ");
+    encode_suback(out, v3, 9, std::vector{ReasonCode::granted_qos_1});
     CHECK(taken() == "90 03 00 09 01 ");
-    encode_suback(out, v5, {9, ReasonCode::implementation_specific_error}, 2);
-    CHECK(taken() == "90 05 00 09 00 83 83 ");
-    encode_unsuback(out, v3, {9, ReasonCode::no_subscription_existed}, 2);
+    encode_suback(out, v5, 9, std::vector{ReasonCode::quota_exceeded, ReasonCode::granted_qos_2});
+    CHECK(taken() == "90 05 00 09 00 97 02 ");
+    encode_unsuback(out, v3, 9, std::vector{ReasonCode::no_subscription_existed});
     CHECK(taken() == "b0 02 00 09 ");
-    encode_unsuback(out, v5, {9, ReasonCode::no_subscription_existed}, 2);
-    CHECK(taken() == "b0 05 00 09 00 11 11 ");
+    encode_unsuback(
+        out,
+        v5,
+        9,
+        std::vector{ReasonCode::no_subscription_existed, ReasonCode::success}
+    );
+    CHECK(taken() == "b0 05 00 09 00 11 00 ");
     encode_pingresp(out);
     CHECK(taken() == "d0 00 ");
     encode_disconnect(out, v5, {ReasonCode::session_taken_over, {}});

@@ -30,10 +30,10 @@ inline constexpr auto v5 = ProtocolLevel::v5;
     return test::raw({0x20, 2, 0, 0});
 }
 
-// Receive Maximum 256, Maximum Packet Size 256 KiB, Topic Alias Maximum 32, no subscription
-// identifiers, no shared subscriptions.
+// Receive Maximum 256, Maximum Packet Size 256 KiB, Topic Alias Maximum 32, no shared
+// subscriptions.
 [[nodiscard]] inline Buffer connack_v5() {
-    return test::raw({0x20, 18, 0, 0, 15, 33, 1, 0, 39, 0, 4, 0, 0, 34, 0, 32, 41, 0, 42, 0});
+    return test::raw({0x20, 16, 0, 0, 13, 33, 1, 0, 39, 0, 4, 0, 0, 34, 0, 32, 42, 0});
 }
 
 [[nodiscard]] inline Buffer connack(ProtocolLevel level) {

@@ -77,9 +77,9 @@ TEST_CASE("session: 5.0 is told its name and every limit that differs from its w
     ScriptedDevice device{limits};
     device.sends(connect_packet(v5, ""));
     device.is_accepted({false, "mp-17", 7U});
-    CHECK(hex(device.out()) == hex(raw({0x20, 34,  0,   0,   31,  17, 0,  0,  0,  7,  33, 0,
+    CHECK(hex(device.out()) == hex(raw({0x20, 32,  0,   0,   29,  17, 0,  0,  0,  7,  33, 0,
                                         10,   39,  0,   0,   4,   0,  34, 0,  32, 18, 0,  5,
-                                        'm',  'p', '-', '1', '7', 41, 0,  42, 0,  19, 0,  30})));
+                                        'm',  'p', '-', '1', '7', 42, 0,  19, 0,  30})));
     CHECK(device.session().keep_alive_s() == 30);
 }
 
@@ -199,7 +199,7 @@ TEST_CASE("session: an authentication method is refused", "[mqtt]") {
 
 TEST_CASE("session: an answer above the device's Maximum Packet Size is never sent", "[mqtt]") {
     Buffer properties;
-    append_number_property(properties, PropertyId::maximum_packet_size, 19);
+    append_number_property(properties, PropertyId::maximum_packet_size, 17);
     Connect connect;
     connect.level = v5;
     connect.properties = properties;

@@ -208,6 +208,12 @@ TEST_CASE("session: an owner may answer from inside the call", "[mqtt]") {
 
         Taken on_release(Ticket /*release*/) const { return Taken::yes; }
 
+        Taken on_subscribe(const Subscribe& /*subscribe*/) const { return Taken::yes; }
+
+        Taken on_unsubscribe(const Subscribe& /*unsubscribe*/) const { return Taken::yes; }
+
+        void on_ack(PacketType /*type*/, Ack /*ack*/) const {}
+
         void on_disconnect(const Disconnect& /*leaving*/) {}
     };
 
