@@ -1,5 +1,6 @@
 #include "gateway/app.hpp"
 
+#include "gateway/access_files.hpp"
 #include "gateway/admin/http_server.hpp"
 #include "gateway/admin/sources.hpp"
 #include "gateway/disk_wear.hpp"
@@ -113,6 +114,7 @@ private:
     std::optional<ExitStatus> start_admin();
     void watch_signals();
     void on_signal(int number);
+    void reload();
     ExitStatus stop();
     [[nodiscard]] std::string endpoints_text() const;
 
@@ -125,6 +127,7 @@ private:
     std::unique_ptr<storage::MetaKeeper> keeper_;
     std::unique_ptr<storage::Log> log_;
     std::unique_ptr<ingest::Intake> intake_;
+    std::vector<listener::EndpointRules> rules_;  // as the files said last
     std::unique_ptr<listener::Listener> listener_;
     std::unique_ptr<forward::Forwarder> forwarder_;
     std::unique_ptr<admin::HttpServer> admin_;
@@ -255,6 +258,15 @@ std::optional<ExitStatus> App::Impl::open_doors() {
         );
         options.connections_max = room;
     }
+    auto files = read_access_files(config_.mqtt, {});
+    if (!files.problems.empty()) {
+        for (const auto& problem : files.problems)
+            logging::error("{}", problem);
+        return ExitStatus::configuration;
+    }
+    rules_ = std::move(files.rules);
+    for (std::size_t i = 0; i < rules_.size(); ++i)
+        options.endpoints[i].rules = rules_[i];
     auto listener = listener::Listener::open(io_, std::move(options), door_);
     if (!listener) {
         logging::error("cannot listen on {}: {}", endpoints_text(), listener.error().message());
@@ -323,7 +335,7 @@ std::optional<ExitStatus> App::Impl::start_admin() {
     admin::Sources sources{*log_, std::string{version}, config_.gateway_id, monotonic_now()};
     sources.ack_latency_micros = &listener_->stats().ack_latency_micros;
     sources.mqtt = [this] {
-        return mqtt_status(intake_->stats(), listener_->stats());
+        return mqtt_status(intake_->stats(), listener_->stats(), listener_->login_stats());
     };
     sources.gaps = [this] {
         return keeper_->known_gaps();
@@ -383,7 +395,7 @@ std::optional<ExitStatus> App::Impl::start_admin() {
     keeper_->count_rejected_by([this] {
         std::vector<storage::RejectedCount> counts;
         for (const auto& [reason, count] :
-             mqtt_status(intake_->stats(), listener_->stats()).rejected)
+             mqtt_status(intake_->stats(), listener_->stats(), listener_->login_stats()).rejected)
             counts.push_back({reason, count});
         return counts;
     });
@@ -399,11 +411,24 @@ void App::Impl::watch_signals() {
 
 void App::Impl::on_signal(int number) {
     if (number == SIGHUP) {
-        logging::notice("SIGHUP: the configuration is only read at the start; nothing was changed");
+        reload();
         return watch_signals();
     }
     logging::notice("{}: stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
     io_.stop();
+}
+
+void App::Impl::reload() {
+    auto files = read_access_files(config_.mqtt, rules_);
+    for (const auto& problem : files.problems)
+        logging::error("SIGHUP: {}; what was read before stays", problem);
+    rules_ = std::move(files.rules);
+    for (std::size_t i = 0; i < rules_.size(); ++i)
+        listener_->set_rules(i, rules_[i]);
+    logging::notice(
+        "SIGHUP: certificates, passwords and access lists were read again; other changes of the "
+        "configuration need a restart"
+    );
 }
 
 ExitStatus App::Impl::stop() {

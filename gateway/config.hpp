@@ -22,7 +22,17 @@ namespace milepost {
 struct ListenerConfig {
     std::string address = "127.0.0.1";
     std::uint16_t port = 1883;
-    bool anonymous = false;  // off loopback: everybody may connect
+    bool anonymous = false;     // who has no password or certificate is let in all the same
+    std::string password_file;  // empty: none
+    std::string certificates;   // comma-separated files; empty: plain
+    std::string keys;           // as many
+    std::string client_ca;      // empty: no client certificate is asked for
+    std::string crl_file;
+    bool client_certificate_required = true;  // where there is a client_ca
+    bool tls_1_3_only = false;
+    std::string user_from_certificate = "none";
+    std::string acl_file;  // empty: everything is allowed
+    bool client_id_is_user = false;
 };
 
 struct MqttConfig {
@@ -33,6 +43,8 @@ struct MqttConfig {
     std::size_t in_flight_bytes_max = 256 * kib;
     std::chrono::seconds keep_alive_max{65'535};
     std::size_t topic_bytes_max = 512;
+    std::size_t waiting_logins_max = 128;
+    std::size_t remembered_logins_max = 20'000;
     std::size_t client_id_bytes_max = 256;
     std::chrono::seconds session_expiry_max{std::chrono::hours{24 * 7}};
     std::size_t subscriptions_max = 100;     // a session

@@ -30,27 +30,60 @@ std::optional<std::size_t> number(std::string_view text) {
     return value;
 }
 
+std::size_t count_of(std::string_view list) {
+    return list.empty() ? 0 : 1 + static_cast<std::size_t>(std::ranges::count(list, ','));
+}
+
+void check_tls(const ListenerConfig& listener, const std::string& path, Findings& findings) {
+    const bool is_tls = !listener.certificates.empty();
+    if (count_of(listener.certificates) != count_of(listener.keys)) {
+        findings.push_back(
+            {path + ".key",
+             fmt::format(
+                 "mqtt.listener.key: {} keys for {} certificates",
+                 count_of(listener.keys),
+                 count_of(listener.certificates)
+             )}
+        );
+    }
+    if (!is_tls && !listener.client_ca.empty()) {
+        findings.push_back(
+            {path + ".client_ca",
+             "mqtt.listener.client_ca: needs a certificate and a key of the "
+             "listener's own"}
+        );
+    }
+    if (listener.client_ca.empty() &&
+        (!listener.crl_file.empty() || listener.user_from_certificate != "none")) {
+        findings.push_back(
+            {path + ".client_ca",
+             "mqtt.listener.client_ca: must be given for crl_file and user_from_certificate"}
+        );
+    }
+}
+
 void check_listeners(const Config& config, Findings& findings) {
     std::set<std::pair<std::string, std::uint16_t>> taken;
     for (std::size_t i = 0; i < config.mqtt.listeners.size(); ++i) {
         const auto& listener = config.mqtt.listeners[i];
         const std::string path = fmt::format("mqtt.listener[{}]", i);
+        const bool asks_nobody = !listener.anonymous && !asks_who_it_is(listener);
         if (!is_ip_address(listener.address)) {
             findings.push_back(
                 {path + ".address",
                  fmt::format("mqtt.listener.address: `{}` is no IP address", listener.address)}
             );
-        } else if (!is_loopback(listener.address) && !listener.anonymous) {
+        } else if (!is_loopback(listener.address) && asks_nobody) {
             findings.push_back(
                 {path + ".address",
                  fmt::format(
-                     "mqtt.listener.address: {} is not loopback and there is no authentication "
-                     "yet; "
-                     "anonymous = true lets everybody in",
+                     "mqtt.listener.address: {} is not loopback and has neither password_file nor "
+                     "client_ca; anonymous = true lets everybody in",
                      listener.address
                  )}
             );
         }
+        check_tls(listener, path, findings);
         if (listener.port != 0 && !taken.emplace(listener.address, listener.port).second) {
             findings.push_back(
                 {path + ".port", "mqtt.listener.port: two listeners have one address and port"}
@@ -258,6 +291,10 @@ bool is_ip_address(std::string_view address) {
     std::array<unsigned char, sizeof(in6_addr)> bytes{};
     return ::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 ||
            ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
+}
+
+bool asks_who_it_is(const ListenerConfig& listener) {
+    return !listener.password_file.empty() || !listener.client_ca.empty();
 }
 
 bool is_loopback(std::string_view address) {

@@ -24,6 +24,8 @@ struct Finding {
 // The largest record the log will take, as far as the configuration tells: min(1,000,000, ring/8).
 [[nodiscard]] std::size_t record_bytes_max(const storage::LogConfig& log);
 
+// Whether a listener asks for something that vouches for a connection.
+[[nodiscard]] bool asks_who_it_is(const ListenerConfig& listener);
 [[nodiscard]] bool is_loopback(std::string_view address);
 [[nodiscard]] bool is_ip_address(std::string_view address);
 

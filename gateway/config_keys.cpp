@@ -15,7 +15,7 @@ constexpr std::array sections{
         "mqtt.listener",
         true,
         "Where vehicles connect; as many as there are addresses. Off loopback a listener needs\n"
-        "authentication, which is not served yet, or anonymous = true.",
+        "a password_file, a client_ca or anonymous = true.",
         [](Config& config) {
             config.mqtt.listeners.emplace_back();
         }},

@@ -6,6 +6,7 @@ namespace milepost {
 
 namespace {
 
+constexpr std::int64_t path_bytes_max = 4095;
 constexpr std::int64_t port_max = 0xFFFF;
 constexpr std::int64_t mqtt_packet_bytes_max = 268'435'455 + 5;  // MQTT 5.0, 1.5.5
 constexpr std::int64_t mqtt_text_bytes_max = 0xFFFF;             // MQTT 5.0, 1.5.4
@@ -37,9 +38,126 @@ constexpr std::array table{
         "false",
         {},
         "",
-        "Lets everybody in who can reach the address.",
+        "Lets in whom neither password nor certificate vouches for: without those, everybody who "
+        "can\n"
+        "reach the address. Such a connection has no user.",
         [](Config& config, const KeyValue& value) {
             config.mqtt.listeners.back().anonymous = std::get<bool>(value);
+        }},
+    Key{"mqtt.listener",
+        "password_file",
+        KeyType::text,
+        "\"\"",
+        {0, path_bytes_max},
+        "",
+        "Users and passwords, made by `milepost passwd`. Read again on SIGHUP, as the other files "
+        "are\n"
+        "that a listener names. $CREDENTIALS_DIRECTORY/ at the front is systemd's folder of "
+        "secrets.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().password_file = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "acl_file",
+        KeyType::text,
+        "\"\"",
+        {0, path_bytes_max},
+        "",
+        "Who may publish (write) and subscribe (read) where; what it does not allow is refused.\n"
+        "Without it everything is allowed to whoever is let in.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().acl_file = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "certificate",
+        KeyType::list,
+        "\"\"",
+        {0, path_bytes_max},
+        "",
+        "Makes it a TLS listener (1.2 and 1.3): a PEM file, the server's certificate first, then "
+        "the "
+        "chain.\n"
+        "An array of files: each client gets the one for the host name that it asks for (SNI), "
+        "else "
+        "the first.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().certificates = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "key",
+        KeyType::list,
+        "\"\"",
+        {0, path_bytes_max},
+        "",
+        "The certificate's private key, PEM, without a passphrase; as many as there are "
+        "certificates.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().keys = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "tls_min",
+        KeyType::text,
+        "\"1.2\"",
+        {},
+        "1.2|1.3",
+        "The oldest version of TLS that is spoken.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().tls_1_3_only = keys::text(value) == "1.3";
+        }},
+    Key{"mqtt.listener",
+        "client_ca",
+        KeyType::text,
+        "\"\"",
+        {0, path_bytes_max},
+        "",
+        "Asks clients for a certificate that one of these authorities (PEM) has signed.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().client_ca = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "client_certificate",
+        KeyType::text,
+        "\"required\"",
+        {},
+        "required|optional",
+        "With client_ca. optional: who has none needs a password, or anonymous = true.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().client_certificate_required = keys::text(value) ==
+                                                                       "required";
+        }},
+    Key{"mqtt.listener",
+        "crl_file",
+        KeyType::text,
+        "\"\"",
+        {0, path_bytes_max},
+        "",
+        "Revoked client certificates: a list (PEM) of each authority in their chains. One that has "
+        "run out\n"
+        "lets nobody in.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().crl_file = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "user_from_certificate",
+        KeyType::text,
+        "\"none\"",
+        {},
+        "none|cn|san_dns|san_uri|san_email",
+        "Takes the user from the client's certificate: its common name, or its first alternative "
+        "name of\n"
+        "that type. No password is asked for then.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().user_from_certificate = keys::text(value);
+        }},
+    Key{"mqtt.listener",
+        "client_id_is_user",
+        KeyType::boolean,
+        "false",
+        {},
+        "",
+        "Refuses a client id that is not the user's name: nobody then takes another's session.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.listeners.back().client_id_is_user = std::get<bool>(value);
         }},
 
     Key{"mqtt",
@@ -188,6 +306,29 @@ constexpr std::array table{
         "The same in bytes.",
         [](Config& config, const KeyValue& value) {
             config.mqtt.retained_bytes_max = keys::number<std::size_t>(value);
+        }},
+
+    Key{"mqtt",
+        "waiting_logins",
+        KeyType::integer,
+        "128",
+        {1, 100'000},
+        "",
+        "Logins that wait for their password to be verified, one after the other; the next one is "
+        "told\n"
+        "that the server is busy.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.waiting_logins_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "remembered_logins",
+        KeyType::integer,
+        "20000",
+        {2, 10'000'000},
+        "",
+        "Logins that were right and are not verified again (a keyed hash of each, about 64 bytes).",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.remembered_logins_max = keys::number<std::size_t>(value);
         }},
 
     Key{"admin",

@@ -38,6 +38,14 @@ void FrontDoor::on_duplicate(const mqtt::Publish& publish, AckToken token) {
     intake_->duplicate(publish, token);
 }
 
+void FrontDoor::on_forbidden(const mqtt::Publish& publish, AckToken token) {
+    intake_->forbidden(publish, token);
+}
+
+void FrontDoor::on_forbidden_will() {
+    intake_->forbidden_will();
+}
+
 bool FrontDoor::on_change(std::string_view client_id, Bytes change, std::optional<AckToken> token) {
     return log_->append_change({client_id, change}, token).has_value();
 }

@@ -38,6 +38,8 @@ public:
         Bytes change
     ) override;
     void on_duplicate(const mqtt::Publish& publish, AckToken token) override;
+    void on_forbidden(const mqtt::Publish& publish, AckToken token) override;
+    void on_forbidden_will() override;
     bool on_change(std::string_view client_id, Bytes change, std::optional<AckToken> token)
         override;
     mqtt::Taken on_will(const listener::StoredWill& will, std::string_view client_id) override;

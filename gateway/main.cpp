@@ -1,3 +1,4 @@
+#include "gateway/access_files.hpp"
 #include "gateway/app.hpp"
 #include "gateway/config.hpp"
 #include "gateway/flags.hpp"
@@ -20,6 +21,10 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%s\n", error.text().c_str());
     if (!loaded.errors.empty()) return static_cast<int>(ExitStatus::configuration);
     if (flags->check_config) {
+        const auto files = read_access_files(loaded.config.mqtt, {});
+        for (const auto& problem : files.problems)
+            std::fprintf(stderr, "%s\n", problem.c_str());
+        if (!files.problems.empty()) return static_cast<int>(ExitStatus::configuration);
         std::puts("configuration is good");
         return static_cast<int>(ExitStatus::ok);
     }

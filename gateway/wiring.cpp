@@ -48,6 +48,8 @@ listener::Options listener_options(const MqttConfig& mqtt, const storage::LogCon
     );
     options.limits.in_flight_bytes_max = mqtt.in_flight_bytes_max;
     options.limits.keep_alive_s_max = static_cast<std::uint16_t>(mqtt.keep_alive_max.count());
+    options.logins.queue_max = mqtt.waiting_logins_max;
+    options.logins.remembered_max = mqtt.remembered_logins_max;
     options.connections_max = mqtt.connections_max;
     options.subscriptions_max = mqtt.subscriptions_max;
     options.filter_bytes_max = mqtt.topic_bytes_max;
@@ -113,7 +115,8 @@ forward::Forwarder::Delivery delivery(const Config& config) {
 
 admin::MqttStatus mqtt_status(
     const ingest::IntakeStats& intake,
-    const listener::ListenerStats& listener
+    const listener::ListenerStats& listener,
+    const access::LoginStats& logins
 ) {
     admin::MqttStatus status;
     status.connections = listener.connections.value();
@@ -130,12 +133,14 @@ admin::MqttStatus mqtt_status(
         {"qos0_overload", intake.rejected_qos0_overload.value()},
         {"no_route", intake.rejected_no_route.value()},
         {"too_large", intake.rejected_too_large.value()},
+        {"acl", intake.rejected_acl.value()},
         {"duplicate", intake.rejected_duplicate.value()},
     };
     status.events = {
         {"connections_accepted", listener.accepted_connections.value()},
         {"connections_refused", listener.refused_connections.value()},
         {"connects", listener.connects.value()},
+        {"connects_refused", listener.refused_connects.value()},
         {"takeovers", listener.takeovers.value()},
         {"protocol_errors", listener.protocol_errors.value()},
         {"keep_alive_timeouts", listener.keep_alive_timeouts.value()},
@@ -147,7 +152,14 @@ admin::MqttStatus mqtt_status(
         {"deliveries_dropped", listener.dropped_deliveries.value()},
         {"deliveries_expired", listener.expired_deliveries.value()},
         {"deliveries_too_large", listener.oversized_deliveries.value()},
+        {"deliveries_forbidden", listener.forbidden_deliveries.value()},
         {"retained_dropped", listener.dropped_retained.value()},
+        {"tls_handshakes", listener.handshakes.value()},
+        {"tls_handshakes_failed", listener.failed_handshakes.value()},
+        {"passwords_verified", logins.verified.value()},
+        {"logins_remembered", logins.remembered.value()},
+        {"logins_refused", logins.refused.value()},
+        {"logins_queue_full", logins.queue_full.value()},
         {"user_properties_dropped", intake.dropped_user_properties.value()},
     };
     return status;

@@ -27,7 +27,8 @@ namespace milepost {
 
 [[nodiscard]] admin::MqttStatus mqtt_status(
     const ingest::IntakeStats& intake,
-    const listener::ListenerStats& listener
+    const listener::ListenerStats& listener,
+    const access::LoginStats& logins
 );
 [[nodiscard]] admin::UpstreamStatus upstream_status(
     const UpstreamConfig& config,

@@ -79,6 +79,18 @@ void Intake::duplicate(const mqtt::Publish& publish, AckToken token) {
     log_->append_token(token);
 }
 
+void Intake::forbidden(const mqtt::Publish& publish, AckToken token) {
+    received(publish.qos).add();
+    stats_.rejected_acl.add();
+    const bool wants_ack = publish.qos != mqtt::Qos::at_most_once;
+    refuse(mqtt::ReasonCode::not_authorized, wants_ack ? std::optional{token} : std::nullopt);
+}
+
+void Intake::forbidden_will() {
+    stats_.received_wills.add();
+    stats_.rejected_acl.add();
+}
+
 Counter& Intake::received(mqtt::Qos qos) {
     switch (qos) {
         case mqtt::Qos::at_most_once: return stats_.received_qos0;

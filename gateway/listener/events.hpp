@@ -32,6 +32,9 @@ public:
     // The log has it already: the token comes back when that copy is durable, and nothing is
     // written.
     virtual void on_duplicate(const mqtt::Publish& publish, AckToken token) = 0;
+    // Not allowed: nothing is written; a token with a packet id comes back in its turn.
+    virtual void on_forbidden(const mqtt::Publish& publish, AckToken token) = 0;
+    virtual void on_forbidden_will() = 0;
     // A change of a session's state to be made durable without a publish. False: not possible now.
     virtual bool on_change(
         std::string_view client_id,
@@ -43,22 +46,6 @@ public:
     // Whether a record with changes of so many bytes in all fits into the open group, or would be
     // alone in one.
     [[nodiscard]] virtual bool has_room(std::size_t bytes) const = 0;
-
-    // The rules of who may subscribe to what (by the filter's text), and be sent what. Asked for
-    // each filter of a SUBSCRIBE, and for each message and subscriber.
-    [[nodiscard]] virtual bool may_subscribe(
-        std::string_view /*client_id*/,
-        std::string_view /*filter*/
-    ) {
-        return true;
-    }
-
-    [[nodiscard]] virtual bool may_receive(
-        std::string_view /*client_id*/,
-        std::string_view /*topic*/
-    ) {
-        return true;
-    }
 
     // To be made durable; with a token, acked() then brings it back. False: not possible now.
     virtual bool on_session(const SessionChange& change, std::optional<AckToken> token) = 0;

@@ -79,7 +79,12 @@ Listener::Listener(asio::io_context& io, Options options, Events& events, Poller
     , timer_(io)
     , deliveries_(options_, *events_, stats_)
     , sessions_(options_.sessions_max)
-    , receive_buffer_(receive_buffer_bytes) {}
+    , receive_buffer_(receive_buffer_bytes)
+    , logins_(
+          options_.logins,
+          [&io](auto task) { asio::post(io, std::move(task)); },
+          [this](std::uint64_t tag, access::Login login) { on_login(tag, login); }
+      ) {}
 
 Listener::~Listener() = default;
 
@@ -141,7 +146,7 @@ void Listener::close_all() {
         out_.clear();
         connection->session.disconnect(mqtt::ReasonCode::server_shutting_down, out_);
         if (!out_.empty()) connection->send(out_);
-        ::shutdown(connection->socket(), SHUT_WR);
+        connection->close_output();
     }
     slots_.clear();
     ended_.clear();
@@ -172,6 +177,7 @@ void Listener::turn() {
     turn_now_ = monotonic_now();
     wall_now_ = wall_now();
     deliveries_.set_now(wall_now_);
+    handshake_time_left_ = handshake_time_per_turn;
     events_->on_turn(wall_now_);
     for (const epoll_event& event : poller_.ready()) {
         Connection* connection = find(event.data.u64);
@@ -181,6 +187,7 @@ void Listener::turn() {
 }
 
 void Listener::on_ready(Connection& connection, std::uint32_t events) {
+    if (connection.is_shaking_hands) return shake_hands(connection);
     if ((events & EPOLLOUT) != 0) {
         if (!connection.flush()) return end(connection);
         queue(connection);
@@ -194,12 +201,12 @@ void Listener::on_ready(Connection& connection, std::uint32_t events) {
 }
 
 void Listener::read(Connection& connection) {
-    const ssize_t got =
-        ::recv(connection.socket(), receive_buffer_.data(), receive_buffer_.size(), MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0) return end(connection);
-    stats_.received_bytes.add(static_cast<std::uint64_t>(got));
-    const Bytes bytes{receive_buffer_.data(), static_cast<std::size_t>(got)};
+    const auto got = connection.receive(receive_buffer_);
+    if (!got) return end(connection);
+    if (*got == 0) return;
+    stats_.received_bytes.add(*got);
+    if (connection.has_more_input()) queue(connection);
+    const Bytes bytes{receive_buffer_.data(), *got};
     if (connection.input.empty()) return process(connection, bytes, /*is_own_input=*/false);
     append_bytes(connection.input, bytes);
     if (connection.input.size() >= connection.input_wanted) process_input(connection);
@@ -256,6 +263,7 @@ void Listener::end_turn() {
 
 void Listener::settle(Connection& connection) {
     using mqtt::Awaits;
+    if (connection.is_shaking_hands) return;
     mqtt::Session& session = connection.session;
     const bool goes_on = is_reading_ &&
                          ((connection.awaits == Awaits::acks && !session.wants_pause()) ||
@@ -271,6 +279,12 @@ void Listener::settle(Connection& connection) {
     const bool reads = is_reading_ && connection.awaits == Awaits::bytes &&
                        connection.unsent_answer_bytes() < options_.unsent_bytes_max;
     const bool writes = connection.unsent_bytes() > 0;
+    watch(connection, reads, writes);
+    // Bytes that TLS has taken off the socket already.
+    if (reads && connection.has_more_input()) read(connection);
+}
+
+void Listener::watch(Connection& connection, bool reads, bool writes) {
     if (reads == connection.is_reading && writes == connection.is_writing) return;
     if (reads != connection.is_reading) {
         if (reads) {

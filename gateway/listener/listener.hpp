@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/access/logins.hpp"
 #include "gateway/listener/connection.hpp"
 #include "gateway/listener/deadlines.hpp"
 #include "gateway/listener/deliveries.hpp"
@@ -57,10 +58,15 @@ public:
     // Whether the log takes readings; when it does again, what was put off is offered again.
     void set_intake_open(bool is_open);
 
+    // Other rules for Options::endpoints[endpoint]; nobody is disconnected.
+    void set_rules(std::size_t endpoint, EndpointRules rules);
+
     // The ports that are bound, for port 0.
     [[nodiscard]] std::vector<std::uint16_t> ports() const;
 
     [[nodiscard]] const ListenerStats& stats() const { return stats_; }
+
+    [[nodiscard]] const access::LoginStats& login_stats() const { return logins_.stats(); }
 
 private:
     struct Sink;
@@ -69,6 +75,14 @@ private:
         bool session_present = false;
         std::string assigned_client_id;
         std::optional<std::uint32_t> session_expiry_s;  // where it is not what was asked for
+    };
+
+    // A CONNECT whose password is being looked at.
+    struct PendingLogin {
+        mqtt::Connect connect;  // its views point to what follows, or are empty
+        std::string client_id;
+        std::string user;
+        std::unique_ptr<StoredWill> will;
     };
 
     struct WaitingWill {
@@ -82,7 +96,8 @@ private:
     // accepting: listener_accept.cpp
     void watch_acceptor(std::size_t index);
     void accept_ready(std::size_t index);
-    void add_connection(int socket);
+    void add_connection(int socket, std::size_t endpoint);
+    void shake_hands(Connection& connection);
 
     // a turn: listener.cpp
     void watch_poller();
@@ -94,19 +109,47 @@ private:
     void process_input(Connection& connection);
     void end_turn();
     void settle(Connection& connection);
+    void watch(Connection& connection, bool reads, bool writes);
     void queue(Connection& connection);
+
+    // who may come in, and what they may do: listener_access.cpp
+    void connected(Connection& connection, const mqtt::Connect& connect);
+    [[nodiscard]] std::optional<mqtt::ReasonCode> authenticate(
+        Connection& connection,
+        const mqtt::Connect& connect
+    );
+    void enter(
+        Connection& connection,
+        const mqtt::Connect& connect,
+        std::unique_ptr<StoredWill> will
+    );
+    void turn_away(Connection& connection, mqtt::ReasonCode reason, std::string_view user);
+    void on_login(std::uint64_t tag, access::Login login);
+    void forget_login(std::uint64_t tag);
+    mqtt::Taken offer(
+        Connection& connection,
+        const mqtt::Publish& publish,
+        AckToken token,
+        Bytes change
+    );
+    bool offer_will(const StoredWill& will, std::string_view client_id);
+    bool may_subscribe(const Connection& connection, std::string_view filter);
+    void note_forbidden(
+        const Connection& connection,
+        std::string_view deed,
+        std::string_view topic
+    );
+    [[nodiscard]] bool may_receive(const Connection& connection, std::string_view topic);
+
+    [[nodiscard]] const EndpointRules& rules_of(const Connection& connection) const {
+        return options_.endpoints[connection.endpoint()].rules;
+    }
 
     // publishes and their acks: listener_publishes.cpp
     mqtt::Taken take_publish(Connection& connection, const mqtt::Publish& publish, AckToken token);
     mqtt::Taken take_qos_1(Connection& connection, const mqtt::Publish& publish, AckToken token);
     mqtt::Taken take_qos_2(Connection& connection, const mqtt::Publish& publish, AckToken token);
     mqtt::Taken take_release(Connection& connection, AckToken token);
-    mqtt::Taken write(
-        const Connection& connection,
-        const mqtt::Publish& publish,
-        AckToken token,
-        Bytes change
-    );
     void send_acks(Connection& connection, std::span<const AckToken> tokens);
 
     // subscribers: listener_deliveries.cpp
@@ -123,7 +166,11 @@ private:
     [[nodiscard]] Connection* connection_of(const broker::Subscriber& subscriber);
 
     // one connection: listener_sessions.cpp
-    void connected(Connection& connection, const mqtt::Connect& connect);
+    void open_session(
+        Connection& connection,
+        const mqtt::Connect& connect,
+        std::unique_ptr<StoredWill> will
+    );
     void take_over(std::uint32_t index, bool session_goes_on);
     void accept(Connection& connection, const PendingConnect& pending);
     void refuse(Connection& connection, mqtt::ReasonCode reason);
@@ -160,6 +207,7 @@ private:
     Deliveries deliveries_;  // outlives the sessions
     SessionTable sessions_;
     std::unordered_map<std::uint64_t, PendingConnect> pending_connects_;
+    std::unordered_map<std::uint64_t, PendingLogin> pending_logins_;
     std::unordered_map<std::string, WaitingWill> waiting_wills_;
     Deadlines deadlines_;
 
@@ -173,10 +221,13 @@ private:
     Instant turn_now_{};
     Timestamp wall_now_{};
     std::uint64_t assigned_ids_ = 0;
+    static constexpr Duration handshake_time_per_turn = std::chrono::milliseconds{4};
+    Duration handshake_time_left_ = handshake_time_per_turn;
     bool is_intake_open_ = true;
     bool is_reading_ = true;
     bool has_appended_ = false;  // something awaits the commit at the turn's end
     bool turn_is_posted_ = false;
+    access::Logins logins_;
 };
 
 }  // namespace milepost::listener

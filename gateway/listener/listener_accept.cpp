@@ -1,7 +1,11 @@
 // The part of the listener that takes connections in.
 #include "gateway/listener/listener.hpp"
 
+#include <netdb.h>
+
+#include <array>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include <netinet/in.h>
@@ -19,6 +23,19 @@ namespace {
 constexpr int accepts_per_turn_max = 64;
 constexpr auto accept_pause = std::chrono::milliseconds{100};
 
+std::string peer_of(int socket) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    std::array<char, NI_MAXHOST> host{};
+    // Any socket address may be looked at as sockaddr.
+    auto* plain = reinterpret_cast<sockaddr*>(&address);
+    if (::getpeername(socket, plain, &length) != 0 ||
+        ::getnameinfo(plain, length, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) != 0) {
+        return "a client that has gone";
+    }
+    return host.data();
+}
+
 }  // namespace
 
 void Listener::watch_acceptor(std::size_t index) {
@@ -32,7 +49,7 @@ void Listener::accept_ready(std::size_t index) {
     for (int i = 0; i < accepts_per_turn_max; ++i) {
         const int socket = ::accept4(acceptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket >= 0) {
-            add_connection(socket);
+            add_connection(socket, index);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -49,7 +66,7 @@ void Listener::accept_ready(std::size_t index) {
     watch_acceptor(index);
 }
 
-void Listener::add_connection(int socket) {
+void Listener::add_connection(int socket, std::size_t endpoint) {
     const auto connected = slots_.size() - free_slots_.size();
     if (connected >= options_.connections_max) {
         stats_.refused_connections.add();
@@ -66,19 +83,53 @@ void Listener::add_connection(int socket) {
     }
     const std::uint32_t index = free_slots_.back();
     free_slots_.pop_back();
-    auto connection =
-        std::make_unique<Connection>(socket, index, ++generations_[index], options_.limits);
+    auto connection = std::make_unique<Connection>(
+        socket,
+        index,
+        ++generations_[index],
+        static_cast<std::uint16_t>(endpoint),
+        options_.limits
+    );
     const std::uint64_t tag = tag_of(*connection);
     if (!poller_.add(socket, tag, true)) {
         free_slots_.push_back(index);
         stats_.refused_connections.add();
         return;
     }
+    if (const auto& tls = options_.endpoints[endpoint].rules.tls) connection->begin_tls(tls);
     slots_[index] = std::move(connection);
     deadlines_.add({monotonic_now() + options_.connect_timeout, tag, Deadline::Kind::connect});
     arm_timer();
     stats_.accepted_connections.add();
     stats_.connections.add(1);
+}
+
+// A handshake costs up to milliseconds of the processor: so much of a turn goes to them, the rest
+// waits for the next one (the poller reports them again), and publishes do not wait for a storm.
+void Listener::shake_hands(Connection& connection) {
+    if (handshake_time_left_ <= Duration::zero()) return;
+    const Instant begin = monotonic_now();
+    const TlsStream::Step step = connection.tls()->handshake();
+    handshake_time_left_ -= monotonic_now() - begin;
+    if (step == TlsStream::Step::wants_read) return watch(connection, true, false);
+    if (step == TlsStream::Step::wants_write) return watch(connection, true, true);
+    if (step == TlsStream::Step::failed) {
+        stats_.failed_handshakes.add();
+        events_->on_notice(
+            "tls_handshake",
+            "TLS handshake with " + peer_of(connection.socket()) +
+                " failed: " + connection.tls()->failure()
+        );
+        return end(connection);
+    }
+    stats_.handshakes.add();
+    connection.is_shaking_hands = false;
+    if (auto user = connection.tls()->certificate_user()) {
+        connection.is_certified = true;
+        connection.user = std::move(*user);
+    }
+    watch(connection, true, false);
+    read(connection);  // its CONNECT may have come with the last of the handshake
 }
 
 }  // namespace milepost::listener

@@ -33,7 +33,10 @@ mqtt::Taken Listener::take_subscribe(Connection& connection, const mqtt::Subscri
     std::vector<mqtt::Subscription> granted;
     for (Bytes rest = subscribe.filters; !rest.empty();) {
         const mqtt::Subscription wanted = mqtt::take_subscription(rest);
-        const auto code = deliveries_.judge(entry, wanted, granted.size());
+        auto code = deliveries_.judge(entry, wanted, granted.size());
+        if (!mqtt::is_failure(code) && !may_subscribe(connection, wanted.filter)) {
+            code = mqtt::ReasonCode::not_authorized;
+        }
         pending.codes.push_back(code);
         if (!mqtt::is_failure(code)) granted.push_back(wanted);
     }
@@ -239,6 +242,8 @@ bool Listener::write_next(Connection& connection, Subscriber& subscriber, Buffer
     }
     const broker::Message& message = *next->message;
     const bool is_expired = !next->dup && message.is_expired(wall_now_);
+    // Queued while other rules held.
+    const bool is_forbidden = !next->dup && !may_receive(connection, message.topic);
     mqtt::Publish publish;
     publish.topic = message.topic;
     publish.payload = message.payload;
@@ -258,13 +263,16 @@ bool Listener::write_next(Connection& connection, Subscriber& subscriber, Buffer
         append_bytes(message_properties_, message.properties);
         publish.properties = message_properties_;
     }
-    if (!is_expired && session.publish(publish, out)) {
+    if (!is_expired && !is_forbidden && session.publish(publish, out)) {
         subscriber.outgoing.sent();
         stats_.deliveries.add();
         return true;
     }
     if (!session.is_connected()) return false;
-    (is_expired ? stats_.expired_deliveries : stats_.oversized_deliveries).add();
+    (is_expired     ? stats_.expired_deliveries
+     : is_forbidden ? stats_.forbidden_deliveries
+                    : stats_.oversized_deliveries)
+        .add();
     static_cast<void>(subscriber.outgoing.drop_next());
     deliveries_.done(subscriber, packet_id);
     return true;

@@ -35,20 +35,7 @@ mqtt::Taken Listener::take_publish(
     if (publish.qos == mqtt::Qos::at_least_once && connection.entry->second.is_kept) {
         return take_qos_1(connection, publish, token);
     }
-    return write(connection, publish, token, {});
-}
-
-mqtt::Taken Listener::write(
-    const Connection& connection,
-    const mqtt::Publish& publish,
-    AckToken token,
-    Bytes change
-) {
-    const std::string& client_id = connection.entry->first;
-    if (deliveries_.concerns(publish)) {
-        return deliveries_.publish(publish, client_id, token, change);
-    }
-    return events_->on_publish(publish, client_id, token, change);
+    return offer(connection, publish, token, {});
 }
 
 // The token of a duplicate rides in the open group: that of the first copy, or a later one. So it
@@ -65,7 +52,7 @@ mqtt::Taken Listener::take_qos_1(
         return mqtt::Taken::yes;
     }
     const auto change = SessionChangeBytes::published(first);
-    const auto taken = write(connection, publish, token, change.bytes());
+    const auto taken = offer(connection, publish, token, change.bytes());
     if (taken == mqtt::Taken::yes) memory_of(session).window.add(first);
     return taken;
 }
@@ -97,7 +84,7 @@ mqtt::Taken Listener::take_qos_2(
     }
     const auto change = SessionChangeBytes::received(first);
     const Bytes kept = session.is_kept ? change.bytes() : Bytes{};
-    const auto taken = write(connection, publish, token, kept);
+    const auto taken = offer(connection, publish, token, kept);
     // Refused, it is done with in 5.0; in 3.1.1 it is acknowledged like any other, and its PUBREL
     // comes.
     const bool waits = taken == mqtt::Taken::yes ||

@@ -28,24 +28,18 @@ std::string random_client_id() {
     return id;
 }
 
-std::unique_ptr<StoredWill> stored(const mqtt::Will& will) {
-    auto stored = std::make_unique<StoredWill>();
-    stored->topic = will.topic;
-    stored->payload.assign(will.payload.begin(), will.payload.end());
-    stored->properties.assign(will.properties.begin(), will.properties.end());
-    stored->delay_s = will.delay_s;
-    stored->qos = will.qos;
-    stored->retain = will.retain;
-    return stored;
-}
-
 }  // namespace
 
-void Listener::connected(Connection& connection, const mqtt::Connect& connect) {
+void Listener::open_session(
+    Connection& connection,
+    const mqtt::Connect& connect,
+    std::unique_ptr<StoredWill> will
+) {
     mqtt::Connect wanted = connect;
     PendingConnect pending;
     if (wanted.client_id.empty()) {
-        pending.assigned_client_id = random_client_id();
+        const bool is_user = rules_of(connection).client_id_is_user;
+        pending.assigned_client_id = is_user ? connection.user : random_client_id();
         wanted.client_id = pending.assigned_client_id;
     }
     if (wanted.session_expiry_s > options_.session_expiry_s_max) {
@@ -72,7 +66,7 @@ void Listener::connected(Connection& connection, const mqtt::Connect& connect) {
             publish_will(std::move(waiting.mapped().will), wanted.client_id, 0);
         }
     }
-    if (connect.will) connection.will = stored(*connect.will);
+    connection.will = std::move(will);
     stats_.sessions.set(static_cast<std::int64_t>(sessions_.size()));
 
     const AckToken token = token_of(connection);
@@ -152,7 +146,7 @@ void Listener::finish(Connection& connection) {
         );
     }
     connection.flush();
-    ::shutdown(connection.socket(), SHUT_WR);
+    connection.close_output();
     end(connection);
 }
 
@@ -161,6 +155,7 @@ void Listener::end(Connection& connection) {
     poller_.remove(connection.socket());
     pending_connects_.erase(tag);
     end_deliveries(connection);
+    forget_login(tag);
     if (SessionTable::Entry* entry = std::exchange(connection.entry, nullptr)) {
         if (connection.will && connection.session.is_will_due()) {
             const std::uint32_t expiry_s = connection.leaving_expiry_s.value_or(
@@ -183,7 +178,7 @@ void Listener::end(Connection& connection) {
 }
 
 void Listener::publish_will(StoredWill will, std::string_view client_id, std::uint32_t delay_s) {
-    if (delay_s == 0 && deliveries_.will(will, client_id)) {
+    if (delay_s == 0 && offer_will(will, client_id)) {
         has_appended_ = true;
         return;
     }
@@ -201,7 +196,7 @@ void Listener::publish_will(StoredWill will, std::string_view client_id, std::ui
 void Listener::offer_wills() {
     const Instant now = monotonic_now();
     for (auto it = waiting_wills_.begin(); it != waiting_wills_.end();) {
-        if (it->second.due <= now && deliveries_.will(it->second.will, it->first)) {
+        if (it->second.due <= now && offer_will(it->second.will, it->first)) {
             has_appended_ = true;
             it = waiting_wills_.erase(it);
         } else {
@@ -262,7 +257,7 @@ void Listener::on_deadline(const Deadline& deadline) {
         Buffer goodbye;
         connection->session.disconnect(mqtt::ReasonCode::keep_alive_timeout, goodbye);
         if (!goodbye.empty()) connection->send(goodbye);
-        ::shutdown(connection->socket(), SHUT_WR);
+        connection->close_output();
         return end(*connection);
     }
     // Paused: it gets a whole new span when it is read again.

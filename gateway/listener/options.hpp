@@ -1,5 +1,7 @@
 #pragma once
 
+#include "gateway/access/logins.hpp"
+#include "gateway/listener/endpoint_rules.hpp"
 #include "gateway/mqtt/packet.hpp"
 #include "gateway/mqtt/session.hpp"
 #include "storage/base/stats.hpp"
@@ -16,6 +18,7 @@ namespace milepost::listener {
 struct Endpoint {
     std::string address;
     std::uint16_t port = 1883;
+    EndpointRules rules{};
 };
 
 struct Options {
@@ -43,6 +46,7 @@ struct Options {
     std::size_t retained_bytes_max = 16 * mib;
     std::uint16_t deliveries_in_flight_max = 256;  // without a Receive Maximum below
     std::size_t delivery_bytes_max = 64U * 1024;   // sent and not taken by the socket
+    access::LoginLimits logins;
 };
 
 // Since the start of the process. Any thread may read.
@@ -52,6 +56,9 @@ struct ListenerStats {
     Counter accepted_connections;
     Counter refused_connections;  // over connections_max or sessions_max
     Counter connects;             // CONNECTs that were accepted
+    Counter handshakes;           // of TLS that came to an end
+    Counter failed_handshakes;
+    Counter refused_connects;  // by passwords, certificates or client ids
     Counter takeovers;
     Counter protocol_errors;
     Counter keep_alive_timeouts;
@@ -66,9 +73,11 @@ struct ListenerStats {
     Counter deliveries;             // PUBLISH packets to subscribers, repeated ones too
     Counter dropped_deliveries;     // the queue was full
     Counter expired_deliveries;     // Message Expiry Interval
-    Counter oversized_deliveries;   // above the subscriber's Maximum Packet Size
-    Counter dropped_retained;       // not kept: over a limit
-    Histogram ack_latency_micros;   // from the read of the PUBLISH to its PUBACK
+    Counter oversized_deliveries;
+    Counter forbidden_deliveries;  // the rules have changed since they were queued   // above the
+                                   // subscriber's Maximum Packet Size
+    Counter dropped_retained;      // not kept: over a limit
+    Histogram ack_latency_micros;  // from the read of the PUBLISH to its PUBACK
 };
 
 }  // namespace milepost::listener

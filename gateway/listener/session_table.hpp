@@ -22,7 +22,9 @@ struct StoredWill {
     std::string topic;
     Buffer payload;
     Buffer properties;
+    std::string user;  // who left it: access::Identity
     std::uint32_t delay_s = 0;
+    std::uint16_t endpoint = 0;  // where
     mqtt::Qos qos = mqtt::Qos::at_most_once;
     bool retain = false;
 };

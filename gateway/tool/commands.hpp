@@ -16,6 +16,7 @@ int run(const ConsumeOptions& options);
 int run(const VerifyOptions& options);
 int run(const RepairOptions& options);
 int run(const AdoptOptions& options);
+int run(const PasswdOptions& options);
 int run(const ReconcileOptions& options);
 int run(const ReplayOptions& options);  // export, too
 

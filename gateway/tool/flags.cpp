@@ -25,6 +25,7 @@ struct Raw {
     bool deep = false;
     bool yes = false;
     bool from_start = false;
+    PasswdOptions passwd;
     bool from_beginning = false;
     bool exits_at_end = false;
     std::vector<std::string> topics;
@@ -138,6 +139,35 @@ void add_adopt(CLI::App& app, Raw& raw) {
         raw.from_start,
         "Forward everything again that is still in the log, not only what was not confirmed"
     );
+}
+
+void add_passwd(CLI::App& app, Raw& raw) {
+    auto* passwd = app.add_subcommand(
+        "passwd",
+        "Set a user's password in a password_file, which is made if it is not there.\n"
+        "The password is asked for twice on a terminal, else it is one line on stdin. A running\n"
+        "gateway reads the file again on SIGHUP (systemctl reload milepostd)."
+    );
+    passwd->add_option("FILE", raw.passwd.file, "The password file")->required();
+    passwd->add_option("USER", raw.passwd.user, "The user's name")->required();
+    auto* removes = passwd->add_flag("--delete", raw.passwd.removes, "Remove the user instead");
+    passwd
+        ->add_flag(
+            "--disable",
+            raw.passwd.disables,
+            "Never let the user in, whatever vouches for it, a certificate too"
+        )
+        ->excludes(removes);
+    passwd
+        ->add_option(
+            "--cost",
+            raw.passwd.log2_n,
+            "How dear one guess is (scrypt, log2 of N): 14 takes 16 MiB and some 50 ms; a long\n"
+            "random password of a device needs no more than 10"
+        )
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(10, 16));
 }
 
 void add_reconcile(CLI::App& app, Raw& raw) {
@@ -351,6 +381,7 @@ Command to_command(const CLI::App& app, const Raw& raw) {
     if (app.got_subcommand("adopt")) return AdoptOptions{raw.folder, raw.from_start, raw.json};
     if (app.got_subcommand("replay")) return to_replay(raw, false);
     if (app.got_subcommand("export")) return to_replay(raw, true);
+    if (app.got_subcommand("passwd")) return raw.passwd;
     return to_reconcile(raw);
 }
 
@@ -376,6 +407,7 @@ std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
     add_consume(app, raw);
     add_verify_and_repair(app, raw);
     add_adopt(app, raw);
+    add_passwd(app, raw);
     add_reconcile(app, raw);
     add_replay(app, raw);
     add_export(app, raw);

@@ -55,6 +55,14 @@ struct AdoptOptions {
     bool json = false;
 };
 
+struct PasswdOptions {
+    std::string file;
+    std::string user;
+    bool removes = false;
+    bool disables = false;
+    unsigned log2_n = 14;  // scrypt's cost
+};
+
 struct ReconcileOptions {
     SourceOptions source;
     std::vector<std::string> ledgers;
@@ -71,6 +79,7 @@ using Command = std::variant<
     VerifyOptions,
     RepairOptions,
     AdoptOptions,
+    PasswdOptions,
     ReconcileOptions,
     ReplayOptions>;
 

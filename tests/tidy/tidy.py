@@ -19,7 +19,8 @@ MAY_INCLUDE = {
     "storage/meta": ["storage/base", "storage/format/offsets.hpp", "storage/log/keeper.hpp"],
     "gateway/mqtt": ["storage/base"],
     "gateway/broker": ["storage/base", "gateway/mqtt"],
-    "gateway/listener": ["storage/base", "gateway/mqtt", "gateway/broker"],
+    "gateway/access": ["storage/base", "gateway/mqtt/topic_filter.hpp", "gateway/mqtt/utf8.hpp"],
+    "gateway/listener": ["storage/base", "gateway/access", "gateway/mqtt", "gateway/broker"],
     "gateway/ingest": [
         "storage/base", "storage/format", "storage/log/appender.hpp", "storage/log/errc.hpp",
         "gateway/mqtt/packet.hpp", "gateway/mqtt/properties.hpp",
@@ -34,7 +35,7 @@ MAY_INCLUDE = {
     ],
     "gateway/tool": [
         "storage/base", "storage/format", "storage/fs", "storage/log", "storage/meta", "sensors",
-        "gateway/upstream", "gateway/json_writer.hpp", "gateway/machine_id.hpp",
+        "gateway/access", "gateway/upstream", "gateway/json_writer.hpp", "gateway/machine_id.hpp",
     ],
     "gateway": ["*"],
     "firmware-sim": ["storage/base", "sensors"],
@@ -49,9 +50,9 @@ DOORS = {
     r"mqtt/.*|MQTT.*": r"firmware-sim/paho_link\.cpp|gateway/bridge/paho_subscriber\.cpp|tests/.*",
     r"toml\+\+/.*": r"gateway/config[a-z_]*\.cpp",
     r"simdjson\.h": r"sensors/payload\.cpp",
-    r"fcntl\.h|sys/stat\.h|sys/file\.h": r"storage/fs/posix_.*\.cpp|tests/.*|gateway/(main|app|disk_wear|logging).*\.cpp|gateway/tool/owner\.cpp|firmware-sim/.*",
+    r"fcntl\.h|sys/stat\.h|sys/file\.h": r"storage/fs/posix_.*\.cpp|tests/.*|gateway/(main|app|disk_wear|logging).*\.cpp|gateway/tool/(owner|passwd)\.cpp|firmware-sim/.*",
     r"zstd\.h|lz4.*\.h|snappy.*\.h|zlib\.h": r"storage/format/compression.*\.cpp|tests/.*",
-    r"openssl/.*": r"gateway/(machine_id|listener/.*)\.cpp",
+    r"openssl/.*": r"gateway/(machine_id|access/scrypt|listener/tls[a-z_]*)\.cpp|tests/.*",
     r"isa-l.*|crc\.h": r"storage/format/crc32c\.cpp",
     r"CLI/.*": r".*/flags\.cpp|.*main\.cpp",
 }

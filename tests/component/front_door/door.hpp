@@ -69,6 +69,9 @@ public:
     struct Rules {
         Duration commit_interval = Duration::zero();
         std::size_t unreleased_publishes_max = listener::Options{}.unreleased_publishes_max;
+        listener::EndpointRules endpoint{};
+        access::LoginLimits logins{};
+        std::chrono::seconds connect_timeout = listener::Options{}.connect_timeout;
     };
 
     Door(ForgetfulDisk& disk, FoldingKeeper& keeper, Rules rules)
@@ -99,7 +102,9 @@ public:
         }
         intake.emplace(*log, std::move(routes), ingest::Intake::Limits{});
         listener::Options options;
-        options.endpoints = {{"127.0.0.1", 0}};
+        options.endpoints = {{"127.0.0.1", 0, rules.endpoint}};
+        options.logins = rules.logins;
+        options.connect_timeout = rules.connect_timeout;
         options.unreleased_publishes_max = rules.unreleased_publishes_max;
         listener = std::move(*listener::Listener::open(io, options, door_));
         for (const auto& [client_id, state] : keeper_->states())

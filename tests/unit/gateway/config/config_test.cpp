@@ -198,8 +198,8 @@ TEST_CASE("config: each mistake is named with its place", "[config]") {
          "m.toml:2:1: mqtt.listener: want [[mqtt.listener]], got a table"},
         {"a listener off loopback",
          data + "[[mqtt.listener]]\naddress = \"0.0.0.0\"",
-         "m.toml:3:11: mqtt.listener.address: 0.0.0.0 is not loopback and there is no "
-         "authentication yet; anonymous = true lets everybody in"},
+         "m.toml:3:11: mqtt.listener.address: 0.0.0.0 is not loopback and has neither "
+         "password_file nor client_ca; anonymous = true lets everybody in"},
         {"an address that is none",
          data + "[[mqtt.listener]]\naddress = \"localhost\"",
          "m.toml:3:11: mqtt.listener.address: `localhost` is no IP address"},

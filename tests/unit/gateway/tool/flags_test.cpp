@@ -100,6 +100,8 @@ TEST_CASE("flags: verify, repair and status", "[flags]") {
     CHECK(get<AdoptOptions>({"adopt", "d", "--from-start"}).from_start);
     CHECK_FALSE(get<RepairOptions>({"repair", "d"}).yes);
     CHECK(get<RepairOptions>({"repair", "d", "--yes"}).yes);
+    CHECK(get<PasswdOptions>({"passwd", "f", "u"}).user == "u");
+    CHECK(get<PasswdOptions>({"passwd", "--cost", "10", "f", "u", "--disable"}).log2_n == 10);
     CHECK(get<StatusOptions>({"status", "--account", "--json"}).account);
     CHECK(get<StatusOptions>({"status", "--data-dir", "d"}).source.data_dir == "d");
 }
@@ -108,6 +110,9 @@ TEST_CASE("flags: whatever is wrong is exit code 64", "[flags]") {
     const std::vector<std::vector<const char*>> wrong{
         {"milepost"},
         {"milepost", "nothing"},
+        {"milepost", "passwd", "f"},
+        {"milepost", "passwd", "f", "u", "--cost", "17"},
+        {"milepost", "passwd", "f", "u", "--delete", "--disable"},
         {"milepost", "consume", "-o", "x"},
         {"milepost", "consume", "-o", "1", "-o", "2"},
         {"milepost", "consume", "--from-beginning", "-o", "end"},
