@@ -39,6 +39,13 @@ struct MqttConfig {
     std::vector<ListenerConfig> listeners;
     std::size_t packet_bytes_max = 256 * kib;
     std::size_t connections_max = 10'000;
+    std::size_t connections_per_address_max = 0;  // 0: no limit
+    std::size_t sessions_max = 100'000;
+    std::size_t publish_memory_bytes_max = 64 * mib;  // of all sessions
+    std::uint64_t messages_per_s_max = 0;             // a connection; 0: no limit
+    std::uint64_t bytes_per_s_max = 0;
+    std::chrono::seconds connect_timeout{10};
+    std::chrono::seconds write_timeout{60};
     std::size_t in_flight_publishes_max = 256;  // a connection
     std::size_t in_flight_bytes_max = 256 * kib;
     std::chrono::seconds keep_alive_max{65'535};

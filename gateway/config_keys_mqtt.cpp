@@ -183,6 +183,81 @@ constexpr std::array table{
             config.mqtt.connections_max = keys::number<std::size_t>(value);
         }},
     Key{"mqtt",
+        "max_connections_per_address",
+        KeyType::integer,
+        "0",
+        {0, 1'000'000},
+        "",
+        "Of one IPv4 address or one IPv6 /64. 0: no limit, for vehicles behind one router.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.connections_per_address_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "max_sessions",
+        KeyType::integer,
+        "100000",
+        {1, 10'000'000},
+        "",
+        "Connected or kept; a CONNECT that would make one more is refused (5.0: 0x89).",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.sessions_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "max_publish_memory_bytes",
+        KeyType::bytes,
+        "\"64MiB\"",
+        {keys::kibi, 64 * 1024 * keys::mebi},
+        "",
+        "For telling retransmissions apart, all sessions together: 16 bytes a publish, at most 256 "
+        "of\n"
+        "QoS 1 a session. Full, a late retransmission may be stored twice, and QoS 2 of new "
+        "packet\n"
+        "ids ends its connection (5.0: 0x97).",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.publish_memory_bytes_max = keys::number<std::size_t>(value);
+        }},
+    Key{"mqtt",
+        "client_messages_per_second",
+        KeyType::integer,
+        "0",
+        {0, 100'000'000},
+        "",
+        "What one connection may publish; over it its socket is read more slowly, nobody else's.\n"
+        "0: no limit.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.messages_per_s_max = keys::number<std::uint64_t>(value);
+        }},
+    Key{"mqtt",
+        "client_bytes_per_second",
+        KeyType::bytes,
+        "0",
+        {0, 1024 * 1024 * keys::mebi},
+        "",
+        "The same in bytes that are received.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.bytes_per_s_max = keys::number<std::uint64_t>(value);
+        }},
+    Key{"mqtt",
+        "connect_timeout",
+        KeyType::seconds,
+        "10",
+        {1, 3600},
+        "",
+        "How long a connection may take until its CONNECT is whole.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.connect_timeout = std::chrono::seconds{keys::number<std::int64_t>(value)};
+        }},
+    Key{"mqtt",
+        "write_timeout",
+        KeyType::seconds,
+        "60",
+        {1, 3600},
+        "",
+        "How long a client may leave its answers unread before it is disconnected.",
+        [](Config& config, const KeyValue& value) {
+            config.mqtt.write_timeout = std::chrono::seconds{keys::number<std::int64_t>(value)};
+        }},
+    Key{"mqtt",
         "in_flight_publishes",
         KeyType::integer,
         "256",

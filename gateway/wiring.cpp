@@ -58,6 +58,13 @@ listener::Options listener_options(const MqttConfig& mqtt, const storage::LogCon
     options.message_bytes_max = mqtt.message_bytes_max;
     options.retained_messages_max = mqtt.retained_messages_max;
     options.retained_bytes_max = mqtt.retained_bytes_max;
+    options.connections_per_address_max = mqtt.connections_per_address_max;
+    options.sessions_max = mqtt.sessions_max;
+    options.publish_memory_bytes_max = mqtt.publish_memory_bytes_max;
+    options.messages_per_s_max = mqtt.messages_per_s_max;
+    options.bytes_per_s_max = mqtt.bytes_per_s_max;
+    options.connect_timeout = mqtt.connect_timeout;
+    options.write_timeout = mqtt.write_timeout;
     options.session_expiry_s_max = static_cast<std::uint32_t>(mqtt.session_expiry_max.count());
     return options;
 }
@@ -145,6 +152,9 @@ admin::MqttStatus mqtt_status(
         {"protocol_errors", listener.protocol_errors.value()},
         {"keep_alive_timeouts", listener.keep_alive_timeouts.value()},
         {"connect_timeouts", listener.connect_timeouts.value()},
+        {"write_timeouts", listener.write_timeouts.value()},
+        {"rate_pauses", listener.rate_pauses.value()},
+        {"short_windows", listener.short_windows.value()},
         {"wills_dropped", listener.dropped_wills.value()},
         {"unreleased_floods", listener.unreleased_floods.value()},
         {"subscriptions_refused", listener.refused_subscriptions.value()},

@@ -55,6 +55,7 @@ bool Connection::flush() {
     if (unsent_.empty()) return true;
     const auto sent = write(unsent_);
     if (!sent) return false;
+    has_sent_ = has_sent_ || *sent > 0;
     unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(*sent));
     if (unsent_.empty()) {
         unsent_ = Buffer{};

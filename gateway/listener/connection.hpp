@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/listener/rate_limit.hpp"
 #include "gateway/listener/session_table.hpp"
 #include "gateway/listener/tls.hpp"
 #include "gateway/mqtt/keep_alive.hpp"
@@ -14,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace milepost::listener {
@@ -85,6 +87,9 @@ public:
         return unsent_.size() - std::min(unsent_.size(), unsent_delivery_bytes_);
     }
 
+    // Whether the socket has taken anything since the last call.
+    [[nodiscard]] bool take_progress() { return std::exchange(has_sent_, false); }
+
     mqtt::Session session;
     mqtt::KeepAlive keep_alive;
     Buffer input;                  // the front of a packet that is not whole yet, or not taken yet
@@ -96,16 +101,21 @@ public:
     std::string user;                                    // vouched for; empty: nobody
     std::uint16_t receive_maximum = 0xFFFF;              // the device's
     mqtt::Awaits awaits = mqtt::Awaits::bytes;
-    bool is_reading = true;         // the poller reports input
-    bool is_writing = false;        // the poller reports room for output
-    bool is_shaking_hands = false;  // TLS: nothing else may be sent or read yet
-    bool is_certified = false;      // TLS: a client certificate was verified
-    bool is_queued = false;         // already among those that the turn's end looks at
+    bool is_reading = true;           // the poller reports input
+    bool is_writing = false;          // the poller reports room for output
+    bool is_shaking_hands = false;    // TLS: nothing else may be sent or read yet
+    bool is_certified = false;        // TLS: a client certificate was verified
+    bool is_queued = false;           // already among those that the turn's end looks at
+    bool is_over_rate = false;        // not read until its Deadline::Kind::rate
+    bool is_write_watched = false;    // has a Deadline::Kind::write
+    std::unique_ptr<RateLimit> rate;  // null: no limit is configured
+    std::uint64_t address = 0;        // counted under; 0: not counted
 
 private:
     // How many of the bytes were taken. nullopt: the socket is broken.
     std::optional<std::size_t> write(Bytes bytes);
 
+    bool has_sent_ = false;
     Buffer unsent_;
     std::size_t unsent_delivery_bytes_ = 0;  // at most; until all is sent
     std::unique_ptr<TlsStream> tls_;

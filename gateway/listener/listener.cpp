@@ -32,8 +32,10 @@ struct Listener::Sink {
     void on_connect(const mqtt::Connect& connect) { listener.connected(connection, connect); }
 
     mqtt::Taken on_publish(const mqtt::Publish& publish) {
-        return listener
-            .take_publish(connection, publish, listener.token_of(connection, publish.ticket));
+        const auto token = listener.token_of(connection, publish.ticket);
+        const auto taken = listener.take_publish(connection, publish, token);
+        if (connection.rate && taken != mqtt::Taken::later) connection.rate->message();
+        return taken;
     }
 
     mqtt::Taken on_release(mqtt::Ticket release) {
@@ -78,7 +80,7 @@ Listener::Listener(asio::io_context& io, Options options, Events& events, Poller
     , poller_watch_(io, ::dup(poller_.descriptor()))
     , timer_(io)
     , deliveries_(options_, *events_, stats_)
-    , sessions_(options_.sessions_max)
+    , sessions_(options_.sessions_max, options_.publish_memory_bytes_max / sizeof(Remembered))
     , receive_buffer_(receive_buffer_bytes)
     , logins_(
           options_.logins,
@@ -205,6 +207,7 @@ void Listener::read(Connection& connection) {
     if (!got) return end(connection);
     if (*got == 0) return;
     stats_.received_bytes.add(*got);
+    if (connection.rate) connection.rate->bytes(*got);
     if (connection.has_more_input()) queue(connection);
     const Bytes bytes{receive_buffer_.data(), *got};
     if (connection.input.empty()) return process(connection, bytes, /*is_own_input=*/false);
@@ -229,6 +232,7 @@ void Listener::process(Connection& connection, Bytes input, bool is_own_input) {
         const Bytes rest = input.subspan(received.consumed);
         connection.input.assign(rest.begin(), rest.end());
     }
+    if (connection.rate) check_rate(connection);
     connection.awaits = received.awaits;
     connection.input_wanted = received.wanted;
     if (!out_.empty()) transmit(connection, out_);
@@ -258,6 +262,7 @@ void Listener::end_turn() {
         queued_.swap(queued);  // keeps its memory
     }
     ended_.clear();
+    stats_.publish_memory_bytes.set(static_cast<std::int64_t>(sessions_.publish_memory_bytes()));
     if (has_appended_ || !queued_.empty()) turn_soon();
 }
 
@@ -265,7 +270,8 @@ void Listener::settle(Connection& connection) {
     using mqtt::Awaits;
     if (connection.is_shaking_hands) return;
     mqtt::Session& session = connection.session;
-    const bool goes_on = is_reading_ &&
+    const bool may_read = is_reading_ && !connection.is_over_rate;
+    const bool goes_on = may_read &&
                          ((connection.awaits == Awaits::acks && !session.wants_pause()) ||
                           (connection.awaits == Awaits::answer && session.is_connected()));
     if (goes_on) {
@@ -276,7 +282,7 @@ void Listener::settle(Connection& connection) {
             if (find(tag) == nullptr) return;
         }
     }
-    const bool reads = is_reading_ && connection.awaits == Awaits::bytes &&
+    const bool reads = may_read && !connection.is_over_rate && connection.awaits == Awaits::bytes &&
                        connection.unsent_answer_bytes() < options_.unsent_bytes_max;
     const bool writes = connection.unsent_bytes() > 0;
     watch(connection, reads, writes);
@@ -295,6 +301,7 @@ void Listener::watch(Connection& connection, bool reads, bool writes) {
     }
     connection.is_reading = reads;
     connection.is_writing = writes;
+    if (writes) watch_writing(connection);
     poller_.change(connection.socket(), tag_of(connection), reads, writes);
 }
 

@@ -99,6 +99,13 @@ private:
     void add_connection(int socket, std::size_t endpoint);
     void shake_hands(Connection& connection);
 
+    // limits: listener_limits.cpp
+    bool admit(int socket, std::uint64_t& address);
+    void leave(std::uint64_t address);
+    void check_rate(Connection& connection);
+    void watch_writing(Connection& connection);
+    void on_write_deadline(Connection& connection);
+
     // a turn: listener.cpp
     void watch_poller();
     void turn();
@@ -209,6 +216,7 @@ private:
     std::unordered_map<std::uint64_t, PendingConnect> pending_connects_;
     std::unordered_map<std::uint64_t, PendingLogin> pending_logins_;
     std::unordered_map<std::string, WaitingWill> waiting_wills_;
+    std::unordered_map<std::uint64_t, std::size_t> connections_of_;  // by address
     Deadlines deadlines_;
 
     std::vector<std::uint64_t> queued_;   // to be looked at when the turn ends

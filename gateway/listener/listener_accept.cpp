@@ -36,6 +36,18 @@ std::string peer_of(int socket) {
     return host.data();
 }
 
+// A half-open connection whose device asked for no keep-alive is noticed after 7 minutes.
+void keep_probing(int socket) {
+    const int yes = 1;
+    const int idle_s = 300;
+    const int interval_s = 30;
+    const int count = 4;
+    ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 }  // namespace
 
 void Listener::watch_acceptor(std::size_t index) {
@@ -74,8 +86,14 @@ void Listener::add_connection(int socket, std::size_t endpoint) {
         ::close(socket);
         return;
     }
+    std::uint64_t address = 0;
+    if (!admit(socket, address)) {
+        ::close(socket);
+        return;
+    }
     const int yes = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    keep_probing(socket);
     if (free_slots_.empty()) {
         free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
         slots_.emplace_back();
@@ -91,7 +109,16 @@ void Listener::add_connection(int socket, std::size_t endpoint) {
         options_.limits
     );
     const std::uint64_t tag = tag_of(*connection);
+    connection->address = address;
+    if (options_.messages_per_s_max != 0 || options_.bytes_per_s_max != 0) {
+        connection->rate = std::make_unique<RateLimit>(
+            options_.messages_per_s_max,
+            options_.bytes_per_s_max,
+            monotonic_now()
+        );
+    }
     if (!poller_.add(socket, tag, true)) {
+        leave(address);
         free_slots_.push_back(index);
         stats_.refused_connections.add();
         return;

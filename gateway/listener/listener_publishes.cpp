@@ -10,11 +10,6 @@ namespace milepost::listener {
 
 namespace {
 
-PublishMemory& memory_of(ClientSession& session) {
-    if (!session.memory) session.memory = std::make_unique<PublishMemory>();
-    return *session.memory;
-}
-
 Remembered remembered(const mqtt::Publish& publish) {
     return {
         .hash = content_hash(publish.topic, publish.payload),
@@ -53,7 +48,13 @@ mqtt::Taken Listener::take_qos_1(
     }
     const auto change = SessionChangeBytes::published(first);
     const auto taken = offer(connection, publish, token, change.bytes());
-    if (taken == mqtt::Taken::yes) memory_of(session).window.add(first);
+    if (taken == mqtt::Taken::yes && !sessions_.remember_qos_1(session, first)) {
+        stats_.short_windows.add();
+        events_->on_notice(
+            "publish_memory_bytes_max",
+            "duplicate windows do not grow: publish_memory_bytes_max is reached"
+        );
+    }
     return taken;
 }
 
@@ -66,18 +67,22 @@ mqtt::Taken Listener::take_qos_2(
     AckToken token
 ) {
     auto& [client_id, session] = *connection.entry;
-    UnreleasedPublishes& unreleased = memory_of(session).unreleased;
     const Remembered first = remembered(publish);
-    const Remembered* known = unreleased.find(first.packet_id);
+    const Remembered* known = session.memory ? session.memory->unreleased.find(first.packet_id)
+                                             : nullptr;
+    const std::size_t waiting = session.memory ? session.memory->unreleased.size() : 0;
     if (known != nullptr && *known == first) {
         events_->on_duplicate(publish, token);
         return mqtt::Taken::yes;
     }
-    if (known == nullptr && unreleased.size() >= options_.unreleased_publishes_max) {
+    const bool is_flood = waiting >= options_.unreleased_publishes_max;
+    if (known == nullptr && (is_flood || !sessions_.has_room_for_qos_2())) {
         stats_.unreleased_floods.add();
         events_->on_notice(
             "unreleased_publishes_max",
-            '"' + client_id + "\" has too many QoS 2 publishes without PUBREL"
+            '"' + client_id +
+                (is_flood ? "\" has too many QoS 2 publishes without PUBREL"
+                          : "\" closed: publish_memory_bytes_max is reached")
         );
         connection.session.disconnect(mqtt::ReasonCode::quota_exceeded, out_);
         return mqtt::Taken::yes;
@@ -90,7 +95,7 @@ mqtt::Taken Listener::take_qos_2(
     const bool waits = taken == mqtt::Taken::yes ||
                        (taken == mqtt::Taken::refused &&
                         connection.session.level() == mqtt::ProtocolLevel::v3_1_1);
-    if (waits) unreleased.put(first);
+    if (waits) sessions_.remember_qos_2(session, first);
     return taken;
 }
 
@@ -112,7 +117,7 @@ mqtt::Taken Listener::take_release(Connection& connection, AckToken token) {
     } else {
         events_->on_ride(token);
     }
-    session.memory->unreleased.erase(token.packet_id);
+    sessions_.forget_qos_2(session, token.packet_id);
     return mqtt::Taken::yes;
 }
 

@@ -171,6 +171,7 @@ void Listener::end(Connection& connection) {
         stats_.sessions.set(static_cast<std::int64_t>(sessions_.size()));
     }
     stats_.connections.add(-1);
+    leave(connection.address);
     free_slots_.push_back(connection.index());
     // Callers further up may still hold the reference.
     ended_.push_back(std::move(slots_[connection.index()]));
@@ -250,8 +251,14 @@ void Listener::on_deadline(const Deadline& deadline) {
         if (connection->session.is_connected() || connection->awaits == mqtt::Awaits::answer)
             return;
         stats_.connect_timeouts.add();
+        events_->on_notice("connect_timeout", "closed a connection: no CONNECT in connect_timeout");
         return end(*connection);
     }
+    if (deadline.kind == Deadline::Kind::rate) {
+        connection->is_over_rate = false;
+        return queue(*connection);
+    }
+    if (deadline.kind == Deadline::Kind::write) return on_write_deadline(*connection);
     if (connection->keep_alive.is_expired(turn_now_)) {
         stats_.keep_alive_timeouts.add();
         Buffer goodbye;

@@ -47,6 +47,17 @@ struct Options {
     std::uint16_t deliveries_in_flight_max = 256;  // without a Receive Maximum below
     std::size_t delivery_bytes_max = 64U * 1024;   // sent and not taken by the socket
     access::LoginLimits logins;
+    // 0: no limit. A site whose vehicles share one address behind a router needs none.
+    std::size_t connections_per_address_max = 0;
+    // What one connection may publish a second, over any second or longer; 0: no limit. Over it its
+    // socket is not read for a while, nobody else's.
+    std::uint64_t messages_per_s_max = 0;
+    std::uint64_t bytes_per_s_max = 0;
+    // How long a device may leave answers unread before it is given up.
+    std::chrono::seconds write_timeout{60};
+    // Duplicate windows and QoS 2 packet ids of all sessions. Full, windows do not grow (a late
+    // retransmission is then stored twice) and new QoS 2 packet ids end their connection.
+    std::size_t publish_memory_bytes_max = 64U * 1024 * 1024;
 };
 
 // Since the start of the process. Any thread may read.
@@ -54,7 +65,8 @@ struct ListenerStats {
     Gauge connections;
     Gauge sessions;
     Counter accepted_connections;
-    Counter refused_connections;  // over connections_max or sessions_max
+    Gauge publish_memory_bytes;
+    Counter refused_connections;  // over connections_max, sessions_max or …_per_address_max
     Counter connects;             // CONNECTs that were accepted
     Counter handshakes;           // of TLS that came to an end
     Counter failed_handshakes;
@@ -63,6 +75,9 @@ struct ListenerStats {
     Counter protocol_errors;
     Counter keep_alive_timeouts;
     Counter connect_timeouts;
+    Counter write_timeouts;  // connections that did not read their answers
+    Counter rate_pauses;     // times that a socket was not read for its rate
+    Counter short_windows;   // publishes that a window had no room for: publish_memory_bytes_max
     Counter dropped_wills;
     Counter unreleased_floods;  // connections closed at unreleased_publishes_max
     Counter acks;               // PUBACKs and PUBRECs

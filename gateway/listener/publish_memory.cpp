@@ -14,11 +14,22 @@ bool is_before(const Remembered& publish, mqtt::PacketId packet_id) {
 
 void DuplicateWindow::add(Remembered publish) {
     if (entries_.size() < entries_max) {
+        if (oldest_ != 0) {  // add_in_place() has turned it
+            const auto oldest = entries_.begin() + static_cast<std::ptrdiff_t>(oldest_);
+            std::rotate(entries_.begin(), oldest, entries_.end());
+            oldest_ = 0;
+        }
         entries_.push_back(publish);
         return;
     }
     entries_[oldest_] = publish;
     oldest_ = (oldest_ + 1) % entries_max;
+}
+
+void DuplicateWindow::add_in_place(Remembered publish) {
+    if (entries_.empty()) return;
+    entries_[oldest_] = publish;
+    oldest_ = (oldest_ + 1) % entries_.size();
 }
 
 void DuplicateWindow::add_again(Remembered publish) {

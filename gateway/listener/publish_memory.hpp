@@ -24,6 +24,8 @@ public:
     static constexpr std::size_t entries_max = 256;
 
     void add(Remembered publish);
+    // In place of the oldest, so that the window does not grow; an empty one stays empty.
+    void add_in_place(Remembered publish);
     // The same, and if it is there already it is only the youngest again.
     void add_again(Remembered publish);
     [[nodiscard]] bool contains(Remembered publish) const;
@@ -68,7 +70,10 @@ struct PublishMemory {
     DuplicateWindow window;
     UnreleasedPublishes unreleased;
 
-    [[nodiscard]] bool empty() const { return window.size() == 0 && unreleased.size() == 0; }
+    [[nodiscard]] bool empty() const { return size() == 0; }
+
+    // Publishes in all.
+    [[nodiscard]] std::size_t size() const { return window.size() + unreleased.size(); }
 };
 
 }  // namespace milepost::listener

@@ -35,8 +35,14 @@ SessionTable::Entry* SessionTable::restore(
     session.is_kept = true;
     if (session.disconnected_at == timestamp_none) session.disconnected_at = now;
     if (is_expired(session, now) || sessions_.size() >= sessions_max_) return nullptr;
+    // Packet ids of QoS 2 are kept at any price: without them a reading is doubled for certain.
+    if (remembered_ + kept->memory.size() > publish_memory_max_) kept->memory.window = {};
     if (!kept->memory.empty()) {
         session.memory = std::make_unique<PublishMemory>(std::move(kept->memory));
+        remembered_ += session.memory->size();
+    }
+    if (const auto there = sessions_.find(std::string{client_id}); there != sessions_.end()) {
+        forget_all(there->second);
     }
     subscriber = std::move(kept->subscriber);
     return &*sessions_.insert_or_assign(std::string{client_id}, std::move(session)).first;
@@ -66,7 +72,7 @@ std::optional<SessionTable::Opened> SessionTable::open(
                       session.expiry_s == mqtt::session_expiry_never;
     const bool had_state = session.is_kept;
     if (!opened.session_present) {
-        session.memory.reset();
+        forget_all(session);
         session.subscriber.reset();
     }
     session.connection = connection;
@@ -103,6 +109,7 @@ std::optional<SessionChange> SessionTable::close(
 
 void SessionTable::drop_if_ended(Entry& entry) {
     if (entry.second.is_kept || entry.second.connection != no_connection) return;
+    forget_all(entry.second);
     const std::string client_id = entry.first;
     sessions_.erase(client_id);
 }
@@ -112,6 +119,7 @@ std::vector<std::string> SessionTable::expire(Timestamp now) {
     for (auto it = sessions_.begin(); it != sessions_.end();) {
         if (is_expired(it->second, now)) {
             if (it->second.is_kept) gone.push_back(it->first);
+            forget_all(it->second);
             it = sessions_.erase(it);
         } else {
             ++it;
@@ -123,6 +131,36 @@ std::vector<std::string> SessionTable::expire(Timestamp now) {
 SessionTable::Entry* SessionTable::find(std::string_view client_id) {
     const auto found = sessions_.find(std::string{client_id});
     return found == sessions_.end() ? nullptr : &*found;
+}
+
+bool SessionTable::remember_qos_1(ClientSession& session, Remembered publish) {
+    if (!session.memory) session.memory = std::make_unique<PublishMemory>();
+    DuplicateWindow& window = session.memory->window;
+    if (remembered_ >= publish_memory_max_ && window.size() < DuplicateWindow::entries_max) {
+        window.add_in_place(publish);
+        return false;
+    }
+    const std::size_t before = window.size();
+    window.add(publish);
+    remembered_ += window.size() - before;
+    return true;
+}
+
+void SessionTable::remember_qos_2(ClientSession& session, Remembered publish) {
+    if (!session.memory) session.memory = std::make_unique<PublishMemory>();
+    UnreleasedPublishes& unreleased = session.memory->unreleased;
+    const std::size_t before = unreleased.size();
+    unreleased.put(publish);
+    remembered_ += unreleased.size() - before;
+}
+
+void SessionTable::forget_qos_2(ClientSession& session, mqtt::PacketId packet_id) {
+    if (session.memory && session.memory->unreleased.erase(packet_id)) --remembered_;
+}
+
+void SessionTable::forget_all(ClientSession& session) {
+    if (session.memory) remembered_ -= session.memory->size();
+    session.memory.reset();
 }
 
 }  // namespace milepost::listener

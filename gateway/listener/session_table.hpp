@@ -64,8 +64,13 @@ public:
         std::optional<SessionChange> change;       // to be durable before the CONNACK
     };
 
-    explicit SessionTable(std::size_t sessions_max)
-        : sessions_max_(sessions_max) {}
+    // `publish_memory_max`: publishes that all sessions remember together.
+    explicit SessionTable(
+        std::size_t sessions_max,
+        std::size_t publish_memory_max = std::size_t{4} * 1024 * 1024
+    )
+        : sessions_max_(sessions_max)
+        , publish_memory_max_(publish_memory_max) {}
 
     // A session from before the restart. What is malformed or expired is ignored: null. A session
     // that was connected when the gateway ended counts as disconnected from `now` on. What it had
@@ -100,13 +105,29 @@ public:
 
     [[nodiscard]] Entry* find(std::string_view client_id);
 
+    // What a session remembers of its publishes. False: there is no room for it; a QoS 1 window
+    // then keeps its size, its oldest entry gives way.
+    bool remember_qos_1(ClientSession& session, Remembered publish);
+    void remember_qos_2(ClientSession& session, Remembered publish);
+
+    [[nodiscard]] bool has_room_for_qos_2() const { return remembered_ < publish_memory_max_; }
+
+    void forget_qos_2(ClientSession& session, mqtt::PacketId packet_id);
+
+    [[nodiscard]] std::size_t publish_memory_bytes() const {
+        return remembered_ * sizeof(Remembered);
+    }
+
     [[nodiscard]] std::size_t size() const { return sessions_.size(); }
 
 private:
+    void forget_all(ClientSession& session);
     [[nodiscard]] static bool is_expired(const ClientSession& session, Timestamp now);
 
     Map sessions_;
     std::size_t sessions_max_;
+    std::size_t publish_memory_max_;
+    std::size_t remembered_ = 0;  // publishes, of all sessions
 };
 
 }  // namespace milepost::listener

@@ -16,6 +16,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -72,6 +73,7 @@ public:
         listener::EndpointRules endpoint{};
         access::LoginLimits logins{};
         std::chrono::seconds connect_timeout = listener::Options{}.connect_timeout;
+        std::function<void(listener::Options&)> change{};  // of what else the listener is told
     };
 
     Door(ForgetfulDisk& disk, FoldingKeeper& keeper, Rules rules)
@@ -106,6 +108,7 @@ public:
         options.logins = rules.logins;
         options.connect_timeout = rules.connect_timeout;
         options.unreleased_publishes_max = rules.unreleased_publishes_max;
+        if (rules.change) rules.change(options);
         listener = std::move(*listener::Listener::open(io, options, door_));
         for (const auto& [client_id, state] : keeper_->states())
             listener->restore_session(client_id, state);
@@ -187,6 +190,22 @@ public:
 
     void send(const std::string& bytes) { asio::write(socket_, asio::buffer(bytes)); }
 
+    // Sends `bytes` again and again, as far as the gateway takes them, and reads nothing.
+    void floods(std::string bytes) {
+        socket_.set_option(asio::socket_base::receive_buffer_size{4096});
+        flood_ = std::move(bytes);
+    }
+
+    void floods_on() {
+        ErrorCode ignored;
+        while (true) {
+            const auto rest = asio::buffer(flood_) + flooded_;
+            const std::size_t sent = socket_.write_some(rest, ignored);
+            flooded_ = (flooded_ + sent) % flood_.size();
+            if (ignored || sent == 0) return;
+        }
+    }
+
     // Everything that has arrived so far.
     const std::string& heard() {
         std::array<char, 4096> buffer{};
@@ -258,6 +277,8 @@ private:
     Door* door_;
     tcp::socket socket_;
     std::string heard_;
+    std::string flood_;
+    std::size_t flooded_ = 0;
     bool is_closed_ = false;
 };
 

@@ -1,0 +1,129 @@
+// What one device, or one address, may take: each limit holds, is counted, and touches nobody else.
+#include "tests/component/front_door/door.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <string>
+
+namespace milepost {
+
+using test::Device;
+using test::Door;
+using test::FoldingKeeper;
+using test::ForgetfulDisk;
+
+namespace {
+
+constexpr auto soon = std::chrono::seconds{1};
+
+std::string publishes(std::uint16_t first, std::uint16_t count) {
+    std::string all;
+    for (std::uint16_t i = 0; i < count; ++i)
+        all += Device::publish_packet(static_cast<std::uint16_t>(first + i), "x", false);
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("front door: an address has no more connections than it may", "[front_door][limits]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.change = [](auto& options) {
+                  options.connections_per_address_max = 2;
+              }}};
+    Device first{door};
+    first.connect("1", /*clean=*/true);
+    {
+        Device second{door};
+        second.connect("2", /*clean=*/true);
+        Device third{door};
+        CHECK(third.is_closed());
+        CHECK(door.listener->stats().refused_connections.value() == 1);
+    }
+    CHECK(door.turn_until([&] { return door.listener->stats().connections.value() == 1; }));
+    Device fourth{door};
+    fourth.connect("4", /*clean=*/true);
+}
+
+TEST_CASE("front door: who publishes too fast is read more slowly", "[front_door][limits]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.change = [](auto& options) {
+                  options.messages_per_s_max = 10;
+              }}};
+    Device flood{door};
+    flood.connect("flood", /*clean=*/true);
+    // More than the bucket holds: it is read, owed for, and the next ones have to wait.
+    flood.send(publishes(1, 15));
+    REQUIRE(flood.takes(Device::puback(15)));
+    CHECK(door.turn_until([&] { return door.listener->stats().rate_pauses.value() == 1; }));
+    const auto began = std::chrono::steady_clock::now();
+    flood.publish(16, "late");
+    Device other{door};
+    other.connect("other", /*clean=*/true);
+    other.publish(1, "other");
+    CHECK(other.takes(Device::puback(1)));
+    CHECK(flood.heard().find(Device::puback(16)) == std::string::npos);
+    CHECK(flood.takes(Device::puback(16)));
+    CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds{250});
+}
+
+TEST_CASE("front door: who does not read its acks is closed", "[front_door][limits]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.change = [](auto& options) {
+                  options.write_timeout = soon;
+                  options.unsent_bytes_max = 1024;
+              }}};
+    Device deaf{door};
+    deaf.connect("deaf", /*clean=*/true);
+    std::string pings;
+    for (int i = 0; i < 2048; ++i)
+        pings += std::string{"\xC0\0", 2};
+    deaf.floods(pings);
+    CHECK(door.turn_until([&] {
+        deaf.floods_on();
+        return door.listener->stats().write_timeouts.value() == 1;
+    }));
+    CHECK(door.turn_until([&] { return door.listener->stats().connections.value() == 0; }));
+}
+
+TEST_CASE("front door: what sessions remember of publishes is bounded", "[front_door][limits]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.change = [](auto& options) {
+                  options.publish_memory_bytes_max = 10 * sizeof(listener::Remembered);
+              }}};
+    Device device{door};
+    device.connect("V1", /*clean=*/false);
+    device.send(publishes(1, 15));
+    REQUIRE(device.takes(Device::puback(15)));
+    const auto& stats = door.listener->stats();
+    CHECK(stats.short_windows.value() == 5);
+    CHECK(stats.publish_memory_bytes.value() == 10 * sizeof(listener::Remembered));
+    // The youngest are still known.
+    std::string again = Device::publish_packet(15, "x", false);
+    again[0] = static_cast<char>(again[0] | 8);  // DUP
+    device.send(again);
+    REQUIRE(device.takes(Device::puback(15)));
+    CHECK(door.intake->stats().rejected_duplicate.value() == 1);
+    // The memory goes with the session.
+    Device clean{door};
+    clean.connect("V1", /*clean=*/true);
+    CHECK(door.turn_until([&] { return stats.publish_memory_bytes.value() == 0; }));
+}
+
+TEST_CASE("front door: a connection without CONNECT is closed in time", "[front_door][limits]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.change = [](auto& options) {
+                  options.connect_timeout = soon;
+              }}};
+    Device slow{door};
+    slow.send("\x10");
+    CHECK(slow.is_closed());
+    CHECK(door.listener->stats().connect_timeouts.value() == 1);
+}
+
+}  // namespace milepost
