@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that Milepost is built with. `--deb` adds what makes Debian packages of it,
 # `--kafka` what a real Apache Kafka needs (a Java runtime and Maven), `--tests` that and what the other tests
-# and judges need (Mosquitto's clients, sanitizers, linters).
+# and judges need (Mosquitto's clients, sanitizers, linters; Node and Go for MQTT clients that are not ours, which
+# tests/clients/fetch.py then gets).
 # Does nothing, quickly, when everything is there.
 set -euo pipefail
 
@@ -29,6 +30,17 @@ for argument in "$@"; do
         *) echo "usage: install-build-deps.sh [--tests | --kafka | --deb]" >&2; exit 64 ;;
     esac
 done
+
+# Programs that may be there from elsewhere, in a newer version than Debian's.
+need() { command -v "$1" >/dev/null || packages+=("$2"); }
+case " $* " in
+    *" --tests "*)
+        need node nodejs
+        need npm npm
+        need go golang-go
+        python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+        ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

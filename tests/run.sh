@@ -6,7 +6,8 @@
 #   tests/run.sh            everything; the first run builds all, the next ones only what changed
 #   tests/run.sh --quick    preset dev, unit tests only
 #
-# MILEPOST_REQUIRE_KAFKA=1 makes a test that is skipped for want of Apache Kafka a failure.
+# MILEPOST_REQUIRE_KAFKA=1 makes a test that is skipped for want of Apache Kafka a failure, MILEPOST_REQUIRE_CLIENTS=1
+# one that is skipped because an MQTT client cannot be had from npm, PyPI or the Go module proxy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +15,7 @@ quick=no
 for argument in "$@"; do
     case "$argument" in
         --quick) quick=yes ;;
-        *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+        *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
     esac
 done
 
@@ -84,6 +85,8 @@ fi
 # down to unit tests of storage/ and gateway/mqtt/ and the crash suite.
 stage "Apache Kafka's jars" python3 tests/kafka/testbed.py jars ||
     [ "${MILEPOST_REQUIRE_KAFKA:-0}" = 1 ] || unset 'failed_stages[-1]'
+stage "MQTT clients" python3 tests/clients/fetch.py ||
+    [ "${MILEPOST_REQUIRE_CLIENTS:-0}" = 1 ] || unset 'failed_stages[-1]'
 stage "dev: build" build dev || exit 1
 stage "dev: tests" check dev dev -LE '^(system|bench-smoke)$' || true
 stage "asan: build" build asan tests_unit tests_crash tests_component || exit 1

@@ -107,7 +107,11 @@ mqtt::Taken Listener::take_release(Connection& connection, AckToken token) {
     const bool is_known = session.memory &&
                           session.memory->unreleased.find(token.packet_id) != nullptr;
     if (!is_known) {
-        token.reason = static_cast<std::uint8_t>(mqtt::ReasonCode::packet_identifier_not_found);
+        // In a kept session the id was free before a crash took the PUBCOMP: no fault (5.0, section
+        // 3.7.2.1), and MQTT.js would tell its program that the publish has failed.
+        if (!session.is_kept) {
+            token.reason = static_cast<std::uint8_t>(mqtt::ReasonCode::packet_identifier_not_found);
+        }
         events_->on_ride(token);
         return mqtt::Taken::yes;
     }

@@ -308,6 +308,24 @@ TEST_CASE("front door: other content under a packet id that waits is a reading",
     CHECK(door.values().size() == 2);
 }
 
+TEST_CASE("front door: a PUBREL that comes again in a kept session is no failure", "[front_door]") {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper};
+    const Message message{7, "x"};
+    for (int connection = 0; connection < 2; ++connection) {
+        Device device{door};
+        device.send(connect_packet(ProtocolLevel::v5));
+        if (connection == 0) {
+            device.send(publish_packet(ProtocolLevel::v5, Qos::exactly_once, message, false));
+            REQUIRE(device.takes(ack(PacketType::pubrec, 7)));
+        }
+        device.send(ack(PacketType::pubrel, 7));
+        CHECK(device.takes(ack(PacketType::pubcomp, 7)));
+    }
+    CHECK(door.values() == std::multiset<std::string>{"x"});
+}
+
 TEST_CASE("front door: a flood of QoS 2 packet ids ends its connection", "[front_door]") {
     ForgetfulDisk disk;
     FoldingKeeper keeper;
