@@ -4,6 +4,7 @@
 #include "gateway/mqtt/properties.hpp"
 #include "storage/log/errc.hpp"
 
+#include <charconv>
 #include <utility>
 
 namespace milepost::ingest {
@@ -158,9 +159,16 @@ void Intake::collect_headers(const Message& message, const Place& place) {
 void Intake::collect_property_headers(Bytes properties) {
     mqtt::PropertyReader reader{properties};
     while (const auto property = reader.next()) {
-        if (property->id == mqtt::PropertyId::content_type) {
+        using enum mqtt::PropertyId;
+        if (property->id == content_type) {
             headers_.push_back({"content-type", as_bytes(property->value)});
-        } else if (property->id == mqtt::PropertyId::user_property) {
+        } else if (property->id == response_topic) {
+            headers_.push_back({"mqtt.response_topic", as_bytes(property->value)});
+        } else if (property->id == correlation_data) {
+            headers_.push_back({"mqtt.correlation_data", as_bytes(property->value)});
+        } else if (property->id == message_expiry_interval) {
+            headers_.push_back({"mqtt.expiry_s", as_bytes(expiry_text(property->number))});
+        } else if (property->id == user_property) {
             if (property->name.starts_with(own_header_prefix)) {
                 stats_.dropped_user_properties.add();
             } else {
@@ -168,6 +176,12 @@ void Intake::collect_property_headers(Bytes properties) {
             }
         }
     }
+}
+
+std::string_view Intake::expiry_text(std::uint32_t seconds) {
+    char* const begin = expiry_digits_.data();
+    const auto end = std::to_chars(begin, begin + expiry_digits_.size(), seconds).ptr;
+    return {begin, static_cast<std::size_t>(end - begin)};
 }
 
 void Intake::refuse(mqtt::ReasonCode reason, std::optional<AckToken> token) {

@@ -10,6 +10,7 @@
 #include "storage/format/record.hpp"
 #include "storage/log/appender.hpp"
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -105,6 +106,8 @@ private:
     ErrorCode append(const Message& message, const Place& place, std::optional<AckToken> token);
     void collect_headers(const Message& message, const Place& place);
     void collect_property_headers(Bytes properties);
+    // A log keeps every reading: its expiry is for whoever reads it. Valid until the next call.
+    std::string_view expiry_text(std::uint32_t seconds);
     void refuse(mqtt::ReasonCode reason, std::optional<AckToken> token);
 
     storage::Appender* log_;
@@ -113,6 +116,7 @@ private:
     IntakeStats stats_;
     Timestamp now_{};
     bool clock_synced_ = true;
+    std::array<char, 10> expiry_digits_{};
     // Scratch, kept warm: nothing is allocated per message.
     Captures captures_;
     std::string key_;

@@ -1,6 +1,7 @@
 #include "gateway/ingest/intake.hpp"
 
 #include "gateway/ingest/partitioner.hpp"
+#include "gateway/mqtt/encode.hpp"
 #include "storage/log/errc.hpp"
 
 #include <catch2/catch.hpp>
@@ -219,6 +220,24 @@ TEST_CASE("intake: user properties become headers, a sensor's own mp.* does not"
     REQUIRE(f.log.appended[0].headers.size() == 1);
     CHECK(f.log.appended[0].headers[0].first == "unit");
     CHECK(f.intake->stats().dropped_user_properties.value() == 1);
+}
+
+TEST_CASE("intake: expiry, response topic and correlation data become headers", "[intake]") {
+    Fixture f;
+    Buffer properties;
+    mqtt::append_number_property(properties, mqtt::PropertyId::message_expiry_interval, 4294967295);
+    mqtt::append_text_property(properties, mqtt::PropertyId::response_topic, "answers/V1");
+    mqtt::append_text_property(properties, mqtt::PropertyId::correlation_data, "\x01\x02");
+    f.publish("vehicles/V1/telemetry", mqtt::Qos::at_least_once, properties);
+    REQUIRE(f.log.appended.size() == 1);
+    const auto& headers = f.log.appended[0].headers;
+    REQUIRE(headers.size() == 3);
+    CHECK(headers[0].first == "mqtt.expiry_s");
+    CHECK(headers[0].second == "4294967295");
+    CHECK(headers[1].first == "mqtt.response_topic");
+    CHECK(headers[1].second == "answers/V1");
+    CHECK(headers[2].first == "mqtt.correlation_data");
+    CHECK(headers[2].second == "\x01\x02");
 }
 
 TEST_CASE("intake: before the clock is synchronised records say so", "[intake]") {
