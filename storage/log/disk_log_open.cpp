@@ -1,7 +1,7 @@
 #include "storage/journal/frame.hpp"
 #include "storage/log/disk_log.hpp"
-#include "storage/log/segment_name.hpp"
 #include "storage/log/errc.hpp"
+#include "storage/log/segment_name.hpp"
 
 #include <algorithm>
 #include <utility>
