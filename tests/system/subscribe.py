@@ -3,9 +3,10 @@
 
 import subprocess
 
-import processes
 from support import checks, gateway as gateway_module
 from support.checks import expect
+
+import processes
 
 VERSIONS = {"mqttv311": "3.1.1", "mqttv5": "5.0"}
 LIMIT_S = 20
@@ -34,19 +35,20 @@ def live(gateway, version, name):
     port = gateway.mqtt_port
     for qos in ("0", "1", "2"):
         listening = subprocess.Popen(
-            command("mosquitto_sub", port, version, "-W", str(LIMIT_S), "-q", qos, "-t", "live/+/x", "-t", "other/#",
-                    "-F", "%t %q %p", "-C", "3", "-d"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        lines = []
-        for line in listening.stdout:
-            lines.append(line.strip())
-            if "Subscribed" in line:
-                break
-        for publish_qos in ("0", "1", "2"):
-            pub(port, version, "-q", publish_qos, "-t", f"live/{publish_qos}/x", "-m", "hello")
-        rest, _ = listening.communicate(timeout=LIMIT_S + 10)
+            ["stdbuf", "-oL", *command("mosquitto_sub", port, version, "-W", str(LIMIT_S), "-q", qos, "-t", "live/+/x",
+                                       "-t", "other/#", "-F", "%t %q %p", "-C", "3", "-d")],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        rest = []
+        for line in listening.stdout:  # until it has three of them, or its time is over
+            rest.append(line.strip())
+            if not line.startswith("Subscribed"):
+                continue
+            for publish_qos in ("0", "1", "2"):
+                pub(port, version, "-q", publish_qos, "-t", f"live/{publish_qos}/x", "-m", "hello")
+        listening.wait()
         for publish_qos in ("0", "1", "2"):
             wanted = f"live/{publish_qos}/x {min(qos, publish_qos)} hello"
-            expect(wanted in rest.splitlines(), f"{name}: published at {publish_qos}, subscribed at {qos}: {wanted}")
+            expect(wanted in rest, f"{name}: published at {publish_qos}, subscribed at {qos}: {wanted}")
 
 
 def retained(gateway, version, name):
@@ -56,10 +58,11 @@ def retained(gateway, version, name):
     pub(port, version, "-q", "1", "-r", "-t", f"state/{version}/a", "-m", "3")
     gateway.kill()
     gateway.start()
-    got = sub(port, version, "-q", "1", "--retained-only", "-t", f"state/{version}/#", "-F", "%t %p %r")
+    got = sub(port, version, "-q", "1", "--retained-only", "-C", "2", "-t", f"state/{version}/#",
+              "-F", "%t %p %r")
     expect(sorted(got) == [f"state/{version}/a 3 1", f"state/{version}/b 2 1"],
            f"{name}: retained messages survive a SIGKILL ({got})")
-    sub(port, version, "-t", f"state/{version}/a", "--remove-retained", "-C", "1")
+    sub(port, version, "-t", f"state/{version}/a", "--remove-retained", limit_s=2)
     processes.wait_until(
         lambda: sub(port, version, "-t", f"state/{version}/#", "--retained-only", "-F", "%t", limit_s=3)
         == [f"state/{version}/b"], within_s=LIMIT_S, every_s=0.1, what="the removed retained message is gone")
@@ -79,6 +82,8 @@ def kept_session(gateway, version, name, qos):
     gateway.start()
     got = sub(port, version, *session, "-C", "20")
     expect(got == [str(i) for i in range(20)], f"{name} QoS {qos}: all 20 after a SIGKILL, in order ({got})")
+    if qos == "2":
+        return  # a mosquitto_sub that ends forgets the QoS 2 messages whose PUBREL it has not seen
     # Cut in the middle: mosquitto_sub leaves after 5 of them and what it did not acknowledge comes again.
     for i in range(20, 40):
         pub(port, version, "-q", qos, "-t", topic, "-m", str(i))
