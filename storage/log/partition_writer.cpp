@@ -27,6 +27,7 @@ Result<void> PartitionWriter::write(BatchMerger& merger, Codec codec) {
     }
     if (auto flushed = merger.flush(); !flushed) return abandon(flushed);
     if (auto flushed = flush_piece(); !flushed) return abandon(flushed);
+    Buffer{}.swap(piece_);  // with many partitions the memory of each would add up
     active_->expect_sync();
     return {};
 }
