@@ -267,9 +267,17 @@ void add_replay(CLI::App& app, Raw& raw) {
         app.add_subcommand("replay", "Send recorded records again, as fast as they came or faster");
     add_common(*command, raw);
     add_selection(*command, raw);
-    command->add_option("--to", raw.replay.to, "A file (NDJSON); - is stdout")
+    command
+        ->add_option(
+            "--to",
+            raw.replay.to,
+            "A file (NDJSON), - for stdout, or kafka://HOST:PORT[,HOST:PORT…]"
+        )
         ->type_name("WHERE")
         ->capture_default_str();
+    command->add_option("-X", raw.properties, "A librdkafka property for Kafka")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
     command
         ->add_option(
             "--speed",
@@ -324,6 +332,18 @@ ConsumeOptions to_consume(const Raw& raw) {
     return options;
 }
 
+std::vector<std::pair<std::string, std::string>> to_properties(const Raw& raw) {
+    std::vector<std::pair<std::string, std::string>> properties;
+    for (const auto& property : raw.properties) {
+        const auto equals = property.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw CLI::ValidationError("-X", property + " is no NAME=VALUE");
+        }
+        properties.emplace_back(property.substr(0, equals), property.substr(equals + 1));
+    }
+    return properties;
+}
+
 ReconcileOptions to_reconcile(const Raw& raw) {
     ReconcileOptions options;
     options.source = raw.source;
@@ -331,13 +351,7 @@ ReconcileOptions to_reconcile(const Raw& raw) {
     options.brokers = raw.brokers;
     options.wait = std::chrono::milliseconds{raw.wait_ms};
     options.json = raw.json;
-    for (const auto& property : raw.properties) {
-        const auto equals = property.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            throw CLI::ValidationError("-X", property + " is no NAME=VALUE");
-        }
-        options.properties.emplace_back(property.substr(0, equals), property.substr(equals + 1));
-    }
+    options.properties = to_properties(raw);
     return options;
 }
 
@@ -362,6 +376,7 @@ ReplayOptions to_replay(const Raw& raw, bool is_export) {
     };
     options.selection.since = time("--since", options.since);
     options.selection.until = time("--until", options.until);
+    options.properties = to_properties(raw);
     options.format = raw.file_format == "csv" ? FileFormat::csv : FileFormat::ndjson;
     options.shifts_time = raw.timestamps == "shifted";
     if (raw.gap_max_ms > 0) options.gap_max = std::chrono::milliseconds{raw.gap_max_ms};

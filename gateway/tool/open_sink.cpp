@@ -1,9 +1,19 @@
 #include "gateway/tool/open_sink.hpp"
 
+#include "gateway/tool/kafka_sink.hpp"
+
+#include <string_view>
+
 namespace milepost::tool {
 
+namespace {
+
+constexpr std::string_view kafka_scheme = "kafka://";
+
+}  // namespace
+
 bool is_file_sink(const ReplayOptions& options) {
-    return options.to != "-";
+    return options.to != "-" && !options.to.starts_with(kafka_scheme);
 }
 
 std::unique_ptr<ReplaySink> open_sink(
@@ -13,6 +23,12 @@ std::unique_ptr<ReplaySink> open_sink(
     bool is_resumed
 ) {
     if (options.to == "-") return open_stdout_sink(options.format);
+    if (options.to.starts_with(kafka_scheme)) {
+        const KafkaSinkOptions kafka{
+            .brokers = options.to.substr(kafka_scheme.size()),
+            .properties = options.properties};
+        return open_kafka_sink(kafka, state.job, state.count, state.first_topic);
+    }
     return open_file_sink(options.to, options.format, is_resumed, state.sink_bytes, state.count);
 }
 

@@ -128,7 +128,7 @@ private:
         begun_ = last_settled_ = monotonic_now();
         pacer_.emplace(options_.speed, begun_, options_.gap_max);
         while (const auto* record = stream_->next()) {
-            note_shift(*record);
+            note_first(*record);
             if (!options_.speed.is_max() && !wait(pacer_->due(record->timestamp))) return false;
             at_ = record->timestamp;
             auto sent = *record;
@@ -143,12 +143,11 @@ private:
         return true;
     }
 
-    void note_shift(const ReplayRecord& record) {
-        if (state_.is_shift_known) return;
-        state_.is_shift_known = true;
-        if (!options_.shifts_time) return;
-        state_.shift_ms = wall_now() - record.timestamp;
-        // What is sent from here on has it.
+    // Before it is sent: what a replay that goes on has to know of its beginning.
+    void note_first(const ReplayRecord& record) {
+        if (!state_.first_topic.empty()) return;
+        state_.first_topic = record.topic;
+        if (options_.shifts_time) state_.shift_ms = wall_now() - record.timestamp;
         if (!state_file_.empty()) save_state(state_file_, state_);
     }
 

@@ -27,7 +27,8 @@ struct ReplayOptions {
     Selection selection;
     std::string since;  // as given: a state of another time is another plan's
     std::string until;
-    std::string to = "-";  // a file, or `-`
+    std::string to = "-";  // a file, `-`, or kafka://HOST:PORT,…
+    std::vector<std::pair<std::string, std::string>> properties;  // of librdkafka
     FileFormat format = FileFormat::ndjson;
     Speed speed;
     std::optional<Duration> gap_max;

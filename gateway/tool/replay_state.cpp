@@ -35,7 +35,7 @@ ReplayState state_of(const json& page) {
     state.plan = page.at("plan").get<std::string>();
     state.count = page.at("count").get<std::uint64_t>();
     state.shift_ms = page.at("shift_ms").get<std::int64_t>();
-    state.is_shift_known = page.at("shift_known").get<bool>();
+    state.first_topic = page.at("first_topic").get<std::string>();
     state.sink_bytes = page.at("sink_bytes").get<std::uint64_t>();
     state.is_done = page.at("done").get<bool>();
     for (const auto& entry : page.at("positions")) {
@@ -64,7 +64,7 @@ json json_of(const ReplayState& state) {
         {"plan", state.plan},
         {"count", state.count},
         {"shift_ms", state.shift_ms},
-        {"shift_known", state.is_shift_known},
+        {"first_topic", state.first_topic},
         {"sink_bytes", state.sink_bytes},
         {"done", state.is_done},
         {"positions", std::move(positions)}};

@@ -19,7 +19,7 @@ struct ReplayState {
     std::vector<StreamPosition> positions;  // behind the last of them
     std::int64_t shift_ms = 0;              // is added to every timestamp
     std::uint64_t sink_bytes = 0;           // of a file
-    bool is_shift_known = false;
+    std::string first_topic;                // of the first record; empty: none was sent yet
     bool is_done = false;
 };
 
