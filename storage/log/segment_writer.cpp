@@ -153,6 +153,8 @@ Result<void> SegmentWriter::seal() {
     indexes_.finish();
     MILEPOST_TRY(sync());
     sealed_ = true;
+    // No reading depends on these two. But nobody makes the indexes of a segment that has ended
+    // again, and a torn one would slow readers down and be damage to `milepost verify` for ever.
     MILEPOST_TRY(flush_indexes());
     MILEPOST_TRY(offset_file_->sync());
     return time_file_->sync();

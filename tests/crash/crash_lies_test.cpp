@@ -61,7 +61,7 @@ struct Site {
 
 constexpr const char* a_hint =
     "indexes are hints: each entry is checked against its batch where it "
-    "is used. These syncs could go";
+    "is used. These syncs spare a torn index that nobody makes again";
 constexpr const char* settled =
     "settle() writes again what may be in the cache only. This sync is "
     "there so that the replay reads what the disk has, and that zeros "
@@ -73,6 +73,8 @@ const std::vector<Site> sites{
     {"Ring::write_slot", On::slots, Moment::life, 5, ""},
     {"Ring::make_file", On::new_ring, Moment::recovery, 30, ""},
     {"Ring::create, DiskLog::sync_names: journal/", On::journal_folder, Moment::recovery, 60, ""},
+    {"Ring::make_file, in a renewal", On::new_ring, Moment::life, 60, ""},
+    {"Ring::create: journal/, in a renewal", On::journal_folder, Moment::life, 60, ""},
     {"DiskLog::sync_names: its parent", On::parent_folder, Moment::recovery, 60, ""},
     {"DiskLog::ensure_topic", On::data_folder, Moment::topics, 60, ""},
     {"SegmentWriter::sync: the segment", On::segment, Moment::life, 5, ""},
@@ -84,7 +86,9 @@ const std::vector<Site> sites{
 
 // Not found by chance, or only after long: see the scenarios below.
 //   Ring::settle, the last frame and the slot; FolderRecovery::settle, the segment and its name;
-//   DiskLog::sync_names, the data folder.
+//   DiskLog::sync_names and Recovery::make_folder, the data folder; PartitionWriter::end_segment,
+//   Retainer::sync_folders and FolderRecovery::list, a partition's folder.
+// sync_sites_test.cpp knows every call.
 
 std::optional<std::string> first_violation(const Lies& lies, std::uint64_t worlds) {
     for (std::uint64_t seed = 1; seed <= worlds; ++seed) {
@@ -97,16 +101,23 @@ std::optional<std::string> first_violation(const Lies& lies, std::uint64_t world
     return std::nullopt;
 }
 
+ClockReading days_from_now(std::int64_t days) {
+    ClockReading reading = read_clock();
+    reading.wall += days * 86'400'000;
+    reading.monotonic_ms += days * 86'400'000;
+    return reading;
+}
+
 // One log with two partitions, step by step.
 class Steps {
 public:
     Steps(std::uint64_t seed, On lies_on)
         : disk{seed}
         , lies_on_(lies_on) {
-        config_.data_dir = "/data";
-        config_.limit_bytes = 1024 * mib;
-        config_.ring_bytes = ring_bytes_min;
-        config_.background = false;
+        config.data_dir = "/data";
+        config.limit_bytes = 1024 * mib;
+        config.ring_bytes = ring_bytes_min;
+        config.background = false;
     }
 
     void open() {
@@ -123,14 +134,42 @@ public:
         log.reset();
     }
 
-    // Opens it on a disk that lies, if it is to.
-    void open_with_lies(bool lies) {
-        log.reset();
+    // On a disk that lies, if it is to.
+    template <class Work>
+    void with_lies(bool lies, Work work) {
         disk.lie_where([on = lies_on_, lies](const DiskMoment& made) {
             return lies && place_of(made) == on;
         });
-        open();
+        work();
         disk.lie_where({});
+    }
+
+    void open_with_lies(bool lies) {
+        log.reset();
+        with_lies(lies, [&] { open(); });
+    }
+
+    // Segments of a few records each, all of them forwarded.
+    void put_segments() {
+        for (int i = 0; i < 12; ++i) {
+            put(0);
+            REQUIRE(log->checkpoint_now());
+        }
+        log->set_forwarded(ids_[0], log->positions(ids_[0]).durable);
+    }
+
+    // Stops it, and nothing of the journal is left.
+    void lose_journal() {
+        REQUIRE(log->close());
+        log.reset();
+        disk.power_cut();
+        for (const auto& entry : disk.list("/data/journal").value())
+            REQUIRE(disk.remove("/data/journal/" + entry.name));
+        open();
+    }
+
+    [[nodiscard]] std::int64_t start(std::size_t partition) const {
+        return log->positions(ids_[partition]).start.value();
     }
 
     void put(std::size_t partition) {
@@ -144,18 +183,18 @@ public:
     ForgetfulDisk disk;
     RecoveryReport report;
     std::unique_ptr<DiskLog> log;
+    LogConfig config;
 
 private:
     Result<std::unique_ptr<DiskLog>> open_log() {
         return DiskLog::open_for_writing(
-            config_,
+            config,
             {.files = disk, .keeper = keeper_, .listener = listener_, .post = {}},
             report
         );
     }
 
     On lies_on_;
-    LogConfig config_;
     RecordingKeeper keeper_;
     RecordingListener listener_;
     std::vector<PartitionId> ids_;
@@ -246,6 +285,58 @@ bool loses_a_found_folder(std::uint64_t seed, bool lies) {
     return steps.durable(0) < 1 || !steps.report.gaps.empty();
 }
 
+// A partition's folder that is not there is made again for what the journal has of it.
+bool loses_a_remade_folder(std::uint64_t seed, bool lies) {
+    Steps steps{seed, On::data_folder};
+    steps.open();
+    steps.put(0);
+    steps.log.reset();
+    steps.disk.kill_process();
+    REQUIRE(steps.disk.remove("/data/t-0"));
+    REQUIRE(steps.disk.sync_directory("/data"));
+    steps.open_with_lies(lies);
+    if (!steps.log->checkpoint_now()) return true;
+    steps.log.reset();
+    steps.disk.power_cut();
+    steps.open();
+    return steps.durable(0) < 1 || !steps.report.gaps.empty();
+}
+
+// Everything is old and goes; without its journal only a name says where the offsets go on.
+bool loses_the_place(std::uint64_t seed, bool lies) {
+    Steps steps{seed, On::partition_folder};
+    steps.config.retention["t"].age = std::chrono::milliseconds{1};
+    steps.open();
+    steps.put_segments();
+    steps.with_lies(lies, [&] { REQUIRE(steps.log->retain_now(days_from_now(1))); });
+    CHECK(steps.start(0) == 12);
+    steps.lose_journal();
+    return steps.durable(0) < 12;
+}
+
+// Segments are removed, and the journal is lost: an old name would be the start.
+bool brings_back_the_removed(std::uint64_t seed, bool lies, bool in_recovery) {
+    Steps steps{seed, On::partition_folder};
+    steps.config.segment_bytes = 4 * kib;
+    steps.config.codec = Codec::none;
+    steps.config.retention["t"].bytes = 8 * kib;
+    steps.open();
+    steps.put_segments();
+    if (in_recovery) {
+        steps.disk.crash_at(DiskCall::remove, 1);
+        CHECK_FALSE(steps.log->retain_now());
+        steps.log.reset();
+        steps.disk.kill_process();
+        steps.open_with_lies(lies);
+    } else {
+        steps.with_lies(lies, [&] { REQUIRE(steps.log->retain_now()); });
+    }
+    const std::int64_t start = steps.start(0);
+    CHECK(start > 6);
+    steps.lose_journal();
+    return steps.start(0) < start;
+}
+
 template <class Scenario>
 int count_losses(Scenario scenario) {
     int losses = 0;
@@ -275,6 +366,27 @@ TEST_CASE("crash: a sync that is said not to be needed is not", "[crash]") {
 TEST_CASE("crash: without syncing names that were found, a partition's folder is lost", "[crash]") {
     CHECK(count_losses([](auto seed) { return loses_a_found_folder(seed, false); }) == 0);
     CHECK(count_losses([](auto seed) { return loses_a_found_folder(seed, true); }) > 0);
+}
+
+TEST_CASE("crash: without syncing a folder that is made again, what is in it is lost", "[crash]") {
+    CHECK(count_losses([](auto seed) { return loses_a_remade_folder(seed, false); }) == 0);
+    CHECK(count_losses([](auto seed) { return loses_a_remade_folder(seed, true); }) > 0);
+}
+
+TEST_CASE("crash: without syncing the place of what is gone, offsets are given again", "[crash]") {
+    CHECK(count_losses([](auto seed) { return loses_the_place(seed, false); }) == 0);
+    CHECK(count_losses([](auto seed) { return loses_the_place(seed, true); }) > 0);
+}
+
+TEST_CASE("crash: without syncing removals, what was removed comes back in parts", "[crash]") {
+    for (const bool late : {false, true}) {
+        CHECK(count_losses([&](auto seed) {
+                  return brings_back_the_removed(seed, false, late);
+              }) == 0);
+        CHECK(count_losses([&](auto seed) {
+                  return brings_back_the_removed(seed, true, late);
+              }) > 0);
+    }
 }
 
 TEST_CASE("crash: without settling the last frame, what was seen is lost", "[crash]") {
