@@ -78,7 +78,7 @@ TEST_CASE(
     "checkpointer: a sync that fails among many costs no record and frees no frame",
     "[log]"
 ) {
-    for (std::uint64_t nth = 1; nth <= partition_count; ++nth) {
+    for (const std::uint64_t nth : {1U, 2U, 9U, 20U}) {
         CAPTURE(nth);
         Fixture f;
         f.put_one_in_each();
