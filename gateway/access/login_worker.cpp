@@ -42,7 +42,7 @@ bool LoginWorker::cancel(const LoginKey& id) {
 }
 
 void LoginWorker::run(const std::stop_token& stop) {
-    this_thread::step_back();
+    this_thread::step_aside();  // not as the network thread, which began this one
     while (true) {
         LoginJob job;
         {

@@ -22,7 +22,8 @@ struct LoginJob {
 };
 
 // Runs scrypt on a thread of its own, one job at a time, so that the network thread never does and
-// memory holds for one. Idle it waits.
+// memory holds for one. Its priority is the usual one: somebody waits for the answer, and on a busy
+// machine a lower one would keep everybody out. Idle it waits.
 class LoginWorker {
 public:
     // Called on the worker's thread.
