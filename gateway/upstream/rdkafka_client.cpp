@@ -1,6 +1,7 @@
 #include "gateway/upstream/rdkafka_client.hpp"
 
 #include "gateway/upstream/errc.hpp"
+#include "gateway/upstream/secret_file.hpp"
 #include "storage/base/units.hpp"
 
 #include <librdkafka/rdkafka.h>
@@ -85,7 +86,17 @@ Result<void> set_properties(
     std::string& problem
 ) {
     std::array<char, error_text_bytes> text{};
-    for (const auto& [name, value] : properties) {
+    for (const auto& [given_name, given] : properties) {
+        std::string name = given_name;
+        std::string value = given;
+        if (const auto secret = secret_of(given_name)) {
+            // Read each time: it may have been changed since.
+            name = *secret;
+            if (auto wrong = read_secret(given, value)) {
+                problem = given_name + ": " + *wrong;
+                return upstream_error(RD_KAFKA_RESP_ERR__INVALID_ARG);
+            }
+        }
         const auto set =
             rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text.data(), text.size());
         if (set == RD_KAFKA_CONF_OK) continue;

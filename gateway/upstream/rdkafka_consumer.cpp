@@ -1,5 +1,6 @@
 #include "gateway/upstream/consumer.hpp"
 #include "gateway/upstream/errc.hpp"
+#include "gateway/upstream/rdkafka_client.hpp"
 #include "gateway/upstream/rdkafka_handles.hpp"
 
 #include <librdkafka/rdkafka.h>
@@ -249,13 +250,7 @@ Result<std::unique_ptr<Consumer>> make_rdkafka_consumer(
         {"queued.max.messages.kbytes", "32768"},
     };
     all.insert(all.end(), fixed.begin(), fixed.end());
-    for (const auto& [name, value] : all) {
-        const auto set =
-            rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text.data(), text.size());
-        if (set == RD_KAFKA_CONF_OK) continue;
-        problem = text.data();
-        return upstream_error(RD_KAFKA_RESP_ERR__INVALID_ARG);
-    }
+    if (const auto set = set_properties(conf.get(), all, problem); !set) return set.error();
     // What goes wrong comes back by read_to_end.
     rd_kafka_conf_set_log_cb(conf.get(), nullptr);
     ClientHandle client{rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), text.data(), text.size())};

@@ -1,5 +1,6 @@
 #include "gateway/upstream/client_settings.hpp"
 #include "gateway/upstream/rdkafka_handles.hpp"
+#include "gateway/upstream/secret_file.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -117,6 +118,11 @@ std::optional<std::string> check_property(std::string_view name, std::string_vie
     for (const auto& bound : bounds) {
         if (bound.name != name) continue;
         if (auto reason = out_of_bounds(bound, value)) return reason;
+    }
+    if (const auto secret = secret_of(name)) {
+        std::string content;
+        if (auto problem = read_secret(value, content)) return problem;
+        return check_property(*secret, content);
     }
     const std::unique_ptr<rd_kafka_conf_t, DestroyConf> conf{rd_kafka_conf_new()};
     std::array<char, error_text_bytes> error{};
