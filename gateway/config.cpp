@@ -92,8 +92,10 @@ public:
         read_table(root, "", "");
         auto& config = loaded_.config;
         if (config.routes.empty()) config.routes = ingest::shipped_routes();
-        for (const auto& topic : config.topics)
+        for (const auto& topic : config.topics) {
             config.log.retention[topic.name] = topic.retention;
+            if (!topic.forward) config.log.local_topics.insert(topic.name);
+        }
         if (config.mqtt.listeners.empty()) config.mqtt.listeners.emplace_back();
         if (!places_.contains("mqtt.max_packet_bytes")) {
             const auto record_max = record_bytes_max(config.log);

@@ -67,6 +67,7 @@ struct AdminConfig {
     std::uint16_t port = 8080;
 };
 
+enum class Priority : std::uint8_t { high, normal, low };
 enum class Delivery : std::uint8_t { at_least_once, exactly_once };
 
 enum class MissingPosition : std::uint8_t { local, earliest, fail };
@@ -80,12 +81,16 @@ struct UpstreamConfig {
     std::size_t producers = 1;  // exactly_once: transactional ones
     MissingPosition on_missing_position = MissingPosition::local;
     PositionFirst position_first = PositionFirst::automatic;
+    std::uint64_t rate_bytes_per_s = 0;  // 0: as much as the link takes
+    std::uint64_t rate_records_per_s = 0;
     std::vector<std::pair<std::string, std::string>> librdkafka;  // passed through
 };
 
 struct TopicConfig {
     std::string name;
     storage::TopicRetention retention;
+    bool forward = true;
+    Priority priority = Priority::normal;
 };
 
 struct Config {
@@ -95,7 +100,7 @@ struct Config {
     std::vector<ingest::RouteSpec> routes;  // first match wins
     std::optional<UpstreamConfig> upstream;
     storage::LogConfig log;             // with data_dir
-    std::vector<TopicConfig> topics;    // also in log.retention
+    std::vector<TopicConfig> topics;    // also in log.retention and log.local_topics
     std::uint64_t endurance_bytes = 0;  // what the disk may be written; 0: not known
     bool time_require_sync = true;
 };

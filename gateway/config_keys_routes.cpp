@@ -62,6 +62,30 @@ constexpr std::array table{
             config.topics.back().name = keys::text(value);
         }},
     Key{"topic",
+        "forward",
+        KeyType::boolean,
+        "true",
+        {},
+        "",
+        "false: its readings stay here; the account says `kept`, and retention does not wait.",
+        [](Config& config, const KeyValue& value) {
+            config.topics.back().forward = std::get<bool>(value);
+        }},
+    Key{"topic",
+        "priority",
+        KeyType::text,
+        "\"normal\"",
+        {},
+        "high|normal|low",
+        "Of a link that is too slow for all, topics with a backlog get 16 : 4 : 1 parts. Within a\n"
+        "partition order is never changed.",
+        [](Config& config, const KeyValue& value) {
+            const auto priority = keys::text(value);
+            config.topics.back().priority = priority == "high"  ? Priority::high
+                                            : priority == "low" ? Priority::low
+                                                                : Priority::normal;
+        }},
+    Key{"topic",
         "retention_bytes",
         KeyType::bytes,
         "0",

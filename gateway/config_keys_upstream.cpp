@@ -6,6 +6,9 @@ namespace milepost {
 
 namespace {
 
+constexpr std::int64_t rate_bytes_max = 1'000'000'000'000;
+constexpr std::int64_t rate_records_max = 1'000'000'000;
+
 constexpr std::array table{
     Key{"upstream",
         "bootstrap_servers",
@@ -91,6 +94,27 @@ constexpr std::array table{
             config.upstream->position_first = when == "always"  ? PositionFirst::always
                                               : when == "never" ? PositionFirst::never
                                                                 : PositionFirst::automatic;
+        }},
+    Key{"upstream",
+        "rate_bytes_per_s",
+        KeyType::bytes,
+        "0",
+        {0, rate_bytes_max},
+        "",
+        "The most that is sent a second: keys and values, before compression. A single record may\n"
+        "be larger; it is waited for afterwards. 0: as much as the link takes.",
+        [](Config& config, const KeyValue& value) {
+            config.upstream->rate_bytes_per_s = keys::number<std::uint64_t>(value);
+        }},
+    Key{"upstream",
+        "rate_records_per_s",
+        KeyType::integer,
+        "0",
+        {0, rate_records_max},
+        "",
+        "The same in records.",
+        [](Config& config, const KeyValue& value) {
+            config.upstream->rate_records_per_s = keys::number<std::uint64_t>(value);
         }},
     Key{"upstream",
         "librdkafka",

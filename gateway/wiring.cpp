@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <random>
 #include <utility>
 
@@ -23,6 +24,15 @@ bool is_small_machine() {
 
     if (::sysinfo(&info) != 0) return false;
     return std::uint64_t{info.totalram} * info.mem_unit < small_memory_bytes;
+}
+
+forward::Priority priority_of(Priority priority) {
+    switch (priority) {
+        case Priority::high: return forward::Priority::high;
+        case Priority::normal: return forward::Priority::normal;
+        case Priority::low: return forward::Priority::low;
+    }
+    return forward::Priority::normal;
 }
 
 upstream::ProducerSettings producer_settings(const Config& config) {
@@ -77,7 +87,11 @@ forward::ForwardSettings forward_settings(const Config& config) {
     settings.create_topics = config.upstream->create_topics;
     settings.queue_messages = producer.queue_messages;
     settings.queue_bytes = producer.queue_bytes;
-    settings.seed = random();
+    // The same at each start, and another one on each gateway of a fleet.
+    settings.seed = std::hash<std::string>{}(config.gateway_id);
+    settings.rates = {config.upstream->rate_bytes_per_s, config.upstream->rate_records_per_s};
+    for (const auto& topic : config.topics)
+        settings.priorities[topic.name] = priority_of(topic.priority);
     settings.instance_id = fmt::format("{:08x}{:08x}", random(), random());
     switch (config.upstream->on_missing_position) {
         case MissingPosition::local:
@@ -184,6 +198,8 @@ admin::UpstreamStatus upstream_status(
     shown.bootstrap_servers = config.bootstrap_servers;
     shown.delivery = config.delivery == Delivery::exactly_once ? "exactly_once" : "at_least_once";
     shown.brokers_up = status.brokers_connected;
+    shown.backlog_records = status.backlog_records;
+    shown.drain_seconds = status.drain_seconds;
     shown.state = status.brokers_connected == 0 ? "down" : "up";
     if (status.brokers_connected > 0 && !status.degraded.empty()) shown.state = "degraded";
     if (shown.state != "up") {

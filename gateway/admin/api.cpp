@@ -81,9 +81,9 @@ void write_positions(
     writer.key("appended").integer(positions.appended.value());
 }
 
-void write_partition(JsonWriter& writer, const PartitionStatus& status, bool forwards) {
+void write_partition(JsonWriter& writer, const PartitionStatus& status) {
     writer.begin_object();
-    write_positions(writer, status.name, status.positions, forwards);
+    write_positions(writer, status.name, status.positions, status.forwards);
     writer.key("lag").integer(status.lag);
     writer.key("oldest_unsent_seconds").number(status.oldest_unsent_seconds);
     writer.end_object();
@@ -129,6 +129,13 @@ void write_upstream(JsonWriter& writer, const Sources& sources) {
     writer.key("state").text(upstream.state);
     writer.key("reason").text(upstream.reason);
     writer.key("brokers_up").integer(std::uint64_t{upstream.brokers_up});
+    writer.key("backlog_records").integer(upstream.backlog_records);
+    writer.key("drain_seconds");
+    if (upstream.drain_seconds) {
+        writer.number(*upstream.drain_seconds);
+    } else {
+        writer.null();
+    }
     write_counts(writer, "events", upstream.events);
     write_reasons(writer, "blocked_topics", upstream.blocked_topics);
     writer.end_object();
@@ -185,9 +192,8 @@ Response status(const Sources& sources, const Target&, Moment now) {
     write_totals(writer, sources);
     write_upstream(writer, sources);
     writer.key("partitions").begin_array();
-    const bool forwards = static_cast<bool>(sources.upstream);
     for (const auto& partition : partition_statuses(sources, now)) {
-        write_partition(writer, partition, forwards);
+        write_partition(writer, partition);
     }
     writer.end_array();
     write_gaps(writer, sources);
@@ -228,7 +234,7 @@ Response offsets(const Sources& sources, const Target&, Moment) {
             writer,
             sources.log.name(id),
             sources.log.positions(id),
-            static_cast<bool>(sources.upstream)
+            forwards_topic(sources, sources.log.name(id).topic)
         );
         writer.end_object();
     }

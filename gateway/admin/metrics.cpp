@@ -213,6 +213,15 @@ void append_upstream(std::string& to, const Sources& sources) {
         "Upstream brokers that are connected.",
         upstream.brokers_up
     );
+    if (upstream.drain_seconds) {
+        single(
+            to,
+            "milepost_forward_drain_seconds",
+            "gauge",
+            "Until the backlog is gone as it shrinks now; absent while it does not shrink.",
+            *upstream.drain_seconds
+        );
+    }
     labelled(
         to,
         {"milepost_forward_events_total", "counter", "What the forwarder did."},

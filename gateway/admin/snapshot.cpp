@@ -39,15 +39,19 @@ std::optional<Timestamp> timestamp_at(
 
 }  // namespace
 
+bool forwards_topic(const Sources& sources, std::string_view topic) {
+    return static_cast<bool>(sources.upstream) && sources.log.config().forwards_topic(topic);
+}
+
 std::vector<PartitionStatus> partition_statuses(const Sources& sources, Moment now) {
     std::vector<PartitionStatus> statuses;
-    const bool forwards = static_cast<bool>(sources.upstream);
     for (const auto id : sources.log.partitions()) {
         PartitionStatus status{
             .name = sources.log.name(id),
             .positions = sources.log.positions(id),
         };
-        if (forwards) status.lag = status.positions.durable - status.positions.forwarded;
+        status.forwards = forwards_topic(sources, status.name.topic);
+        if (status.forwards) status.lag = status.positions.durable - status.positions.forwarded;
         if (status.lag > 0) {
             const auto oldest = timestamp_at(sources.log, id, status.positions.forwarded);
             const auto age_ms = oldest ? std::max<std::int64_t>(0, now.wall - *oldest) : 0;

@@ -15,7 +15,8 @@ namespace milepost::admin {
 struct PartitionStatus {
     storage::TopicPartition name;
     storage::Positions positions;
-    std::int64_t lag = 0;  // durable - forwarded; without an upstream: 0
+    bool forwards = false;  // its records are forwarded
+    std::int64_t lag = 0;   // durable - forwarded; without an upstream: 0
     double oldest_unsent_seconds = 0;
 };
 
@@ -26,6 +27,9 @@ struct Moment {
 
 // In the order of topic and partition. Reads one batch of each partition that has something unsent.
 [[nodiscard]] std::vector<PartitionStatus> partition_statuses(const Sources& sources, Moment now);
+
+// Whether the topic's records go upstream.
+[[nodiscard]] bool forwards_topic(const Sources& sources, std::string_view topic);
 
 // Seconds since which a commit waits for the disk; 0: none does.
 [[nodiscard]] double commit_wait_seconds(const Sources& sources, Instant now);

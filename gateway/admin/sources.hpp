@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,8 @@ struct UpstreamStatus {
     std::string state{};                     // connecting, up, down, …: one word
     std::string reason{};                    // the last thing that went wrong while it is not up
     std::uint32_t brokers_up = 0;
+    std::int64_t backlog_records = 0;           // durable, not confirmed
+    std::optional<double> drain_seconds{};      // until that is gone; nullopt: it does not shrink
     std::vector<NamedCount> events{};           // sent, confirmed, retried, new_producers, …
     std::vector<std::string> blocked_topics{};  // not forwarded, and why: "topic: reason"
 };

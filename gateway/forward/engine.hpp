@@ -1,6 +1,8 @@
 #pragma once
 
 #include "gateway/forward/forward_status.hpp"
+#include "gateway/forward/rate_limit.hpp"
+#include "gateway/forward/shares.hpp"
 #include "gateway/upstream/client_settings.hpp"
 #include "gateway/upstream/producer.hpp"
 #include "gateway/upstream/transactions.hpp"
@@ -12,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,6 +35,8 @@ struct ForwardSettings {
     bool create_topics = false;
     std::size_t queue_messages = upstream::queue_messages_default;  // of all producers together
     std::size_t queue_bytes = upstream::queue_bytes_default;
+    Rates rates{};                                              // the same
+    std::map<std::string, Priority, std::less<>> priorities{};  // by topic; others: normal
     std::uint64_t seed = 1;  // of the back-off's jitter: different on each gateway
     // exactly_once:
     std::string instance_id = "0";  // of this process; random, without spaces

@@ -20,6 +20,7 @@ constexpr std::size_t chunk_bytes_min = 16 * kib;
 constexpr std::size_t chunk_bytes_max = 128 * kib;
 constexpr std::size_t records_per_feed = 20'000;
 constexpr std::int64_t late_ms = 60'000;
+constexpr std::size_t record_cost_bytes = 64;  // what a record costs besides its bytes
 
 std::size_t write_number(std::array<char, number_text_bytes>& text, std::int64_t number) {
     const auto written = std::to_chars(text.data(), text.data() + text.size(), number);
@@ -58,50 +59,73 @@ bool Feeder::has_more(ForwardTable& table) {
     return false;
 }
 
-// Half of the queue is shared out among the partitions that have something to send: what a chunk
-// brings beyond a share then still leaves room for the others.
+// Half of the queue is shared out among the partitions that have something to send, by the weights
+// of their topics: what a chunk brings beyond a share then still leaves room for the others.
 Feeder::Share Feeder::share(ForwardTable& table) {
-    std::size_t active = 0;
+    std::int64_t weights = 0;
     const auto& partitions = table.partitions();
     for (std::size_t i = 0; i < partitions.size(); ++i) {
         if (!table.may_send(partitions[i])) continue;
         const bool backlog = partitions[i].window.next() < end_of(partitions[i], i);
-        if (backlog || partitions[i].window.in_flight() > 0) ++active;
+        if (backlog || partitions[i].window.in_flight() > 0) {
+            weights += table.topic_of(partitions[i]).weight;
+        }
     }
-    active = std::max<std::size_t>(active, 1);
+    const auto parts = static_cast<std::size_t>(std::max<std::int64_t>(weights, 1));
     return Share{
-        .messages = std::max<std::size_t>(limits_.queue_messages / 2 / active, 1),
-        .bytes = std::max<std::size_t>(limits_.queue_bytes / 2 / active, 1),
+        .messages = limits_.queue_messages / 2 * Share::unit / parts,
+        .bytes = limits_.queue_bytes / 2 * Share::unit / parts,
     };
+}
+
+double Feeder::turn_of(std::size_t topic) const {
+    return topic < had_.size() ? std::max(had_[topic], had_least_) : had_least_;
+}
+
+// The partition to read of next; nullopt: none may send, or has anything.
+std::optional<std::size_t> Feeder::choose(ForwardTable& table, const Share& share) {
+    const auto& partitions = table.partitions();
+    std::optional<std::size_t> chosen;
+    for (std::size_t step = 0; step < partitions.size(); ++step) {
+        const std::size_t at = (turn_ + step) % partitions.size();
+        const auto& partition = partitions[at];
+        if (!table.may_send(partition) || partition.window.next() >= end_of(partition, at))
+            continue;
+        const Share most = share.of(table.topic_of(partition).weight);
+        const bool has_its_share = partition.window.in_flight() >= most.messages ||
+                                   partition.bytes_in_flight >= most.bytes;
+        if (has_its_share) continue;
+        if (!chosen || turn_of(partition.topic) < turn_of(partitions[*chosen].topic)) chosen = at;
+    }
+    return chosen;
 }
 
 // Reads for the next partition that may send; without a record in the chunk afterwards there is
 // none. On an error the partition is the one before turn_.
 Result<void> Feeder::next_chunk(ForwardTable& table, const Share& share) {
-    auto& partitions = table.partitions();
-    for (std::size_t tried = 0; tried < partitions.size(); ++tried) {
-        if (turn_ >= partitions.size()) turn_ = 0;
-        const std::size_t at = turn_++;
-        auto& partition = partitions[at];
+    while (const auto at = choose(table, share)) {
+        turn_ = *at + 1;
+        auto& partition = table.partitions()[*at];
         auto& window = partition.window;
-        if (!table.may_send(partition)) continue;
-        if (window.in_flight() >= share.messages || partition.bytes_in_flight >= share.bytes) {
-            continue;
-        }
-        const storage::PartitionId id{static_cast<std::uint32_t>(at)};
+        had_least_ = turn_of(partition.topic);
+        const storage::PartitionId id{static_cast<std::uint32_t>(*at)};
         const auto positions = log_.positions(id);
         // Readings were given up to make room (drop_oldest): the gap ledger has them.
         const Offset end = std::min(positions.durable, partition.limit);
-        if (window.next() < positions.start) window.skip_to(std::min(positions.start, end));
-        const Offset sendable = ForwardTable::behind_poison(partition, window.next());
-        if (sendable > window.next())
-            window.skip_to(std::max(std::min(sendable, end), window.next()));
+        const auto pass_to = [&](Offset offset) {
+            window.skip_to(std::max(std::min(offset, end), window.next()));
+        };
+        pass_to(positions.start);
+        pass_to(ForwardTable::behind_poison(partition, window.next()));
         if (window.next() >= end) continue;
-        const auto bytes = std::clamp(share.bytes / 4, chunk_bytes_min, chunk_bytes_max);
+        const auto bytes = std::clamp(
+            share.of(table.topic_of(partition).weight).bytes / 4,
+            chunk_bytes_min,
+            chunk_bytes_max
+        );
         MILEPOST_TRY(chunk_.read(log_, id, window.next(), bytes));
         if (chunk_.record() != nullptr && chunk_.record()->offset < end) return {};
-        // Nothing but a hole.
-        window.skip_to(std::max(std::min(chunk_.end(), end), window.next()));
+        pass_to(chunk_.end());  // nothing but a hole
         chunk_.drop();
     }
     return {};
@@ -146,6 +170,11 @@ ErrorCode Feeder::send_record(ForwardTable& table, upstream::Producer& producer,
     partition.window.sent(record.offset);
     partition.bytes_in_flight += bytes;
     ++topic.in_flight;
+    rate_.sent(1, bytes);
+    if (had_.size() <= partition.topic) had_.resize(table.topics().size(), 0);
+    had_[partition.topic] = turn_of(partition.topic) +
+                            static_cast<double>(bytes + record_cost_bytes) /
+                                static_cast<double>(topic.weight);
     stats_.in_flight_records.add(1);
     stats_.in_flight_bytes.add(static_cast<std::int64_t>(bytes));
     return {};
@@ -170,6 +199,12 @@ void Feeder::send_chunk(
         chunk_.drop();
     };
     while (chunk_.record() != nullptr) {
+        if (const auto wait = limits_.paces ? rate_.wait(now_) : Duration::zero();
+            wait > Duration::zero()) {
+            outcome.paced = wait;
+            chunk_.drop();  // somebody else may be next then
+            return;
+        }
         if (chunk_.record()->offset >= partition.limit) {
             partition.window.skip_to(partition.limit);
             chunk_.drop();
@@ -198,7 +233,13 @@ void Feeder::send_chunk(
     );
 }
 
-Feeder::Outcome Feeder::feed(ForwardTable& table, upstream::Producer& producer, Timestamp wall) {
+Feeder::Outcome Feeder::feed(
+    ForwardTable& table,
+    upstream::Producer& producer,
+    Instant now,
+    Timestamp wall
+) {
+    now_ = now;
     Outcome outcome;
     const Share share_now = share(table);
     while (outcome.records < records_per_feed) {
@@ -217,7 +258,7 @@ Feeder::Outcome Feeder::feed(ForwardTable& table, upstream::Producer& producer, 
             if (chunk_.record() == nullptr) return outcome;
         }
         send_chunk(table, producer, wall, outcome);
-        if (outcome.queue_full || outcome.trouble) return outcome;
+        if (outcome.queue_full || outcome.trouble || outcome.paced) return outcome;
     }
     outcome.more = true;
     return outcome;

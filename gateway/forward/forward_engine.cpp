@@ -34,10 +34,18 @@ ForwardEngine::ForwardEngine(
     : UpstreamNews(stats, std::move(log_line))
     , log_(log)
     , factory_(std::move(make_producer))
-    , table_(settings.gateway_id + "/" + std::string{log.log_id()} + "/", settings.seed)
+    , table_(
+          settings.gateway_id + "/" + std::string{log.log_id()} + "/",
+          settings.seed,
+          {.priorities = settings.priorities}
+      )
     , gate_({.create_topics = settings.create_topics}, table_, stats, log_line_)
     , finder_(table_, gate_, log, std::move(dead_letters), log_line_)
-    , feeder_(log, stats, Feeder::Limits{settings.queue_messages, settings.queue_bytes})
+    , feeder_(
+          log,
+          stats,
+          Feeder::Limits{settings.queue_messages, settings.queue_bytes, settings.rates}
+      )
     , producer_backoff_(producer_retry_first, producer_retry_most, settings.seed) {}
 
 ForwardEngine::Turn ForwardEngine::turn(Instant now, Timestamp wall) {
@@ -135,10 +143,15 @@ bool ForwardEngine::replaced() {
 }
 
 void ForwardEngine::feed(Turn& turn) {
-    auto outcome = feeder_.feed(table_, *producer_, wall_);
+    auto outcome = feeder_.feed(table_, *producer_, now_, wall_);
     turn.sent = outcome.records;
     turn.caught_up = !outcome.more && !outcome.queue_full && !feeder_.has_more(table_);
     if (outcome.more) turn.wait = Duration::zero();
+    if (outcome.paced) {
+        turn.wait = outcome.paced;
+        turn.caught_up = false;
+        turn.gathering = true;
+    }
     if (outcome.trouble) {
         const auto& [topic, error, text, record] = *outcome.trouble;
         if (record && upstream::fault_of(error) == upstream::Fault::record) {

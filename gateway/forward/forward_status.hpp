@@ -31,6 +31,7 @@ enum class TopicState : std::uint8_t {
     forwarding,
     draining,  // something failed; what is on its way is waited for
     waiting,   // for the next try
+    local,     // it is not forwarded
 };
 
 [[nodiscard]] std::string_view topic_state_name(TopicState state);
@@ -48,6 +49,8 @@ struct ForwardStatus {
     std::vector<TopicStatus> topics;
     std::uint32_t brokers_connected = 0;
     std::uint64_t in_flight_records = 0;
+    std::int64_t backlog_records = 0;       // durable, not confirmed
+    std::optional<double> drain_seconds{};  // until it is gone; nullopt: it does not shrink
     // Records are on their way and nothing was confirmed for a while.
     std::optional<Timestamp> no_progress_since;
     std::string last_error;  // of the connections or the producer; empty: none so far

@@ -21,6 +21,7 @@ std::string_view topic_state_name(TopicState state) {
         case TopicState::forwarding: return "forwarding";
         case TopicState::draining: return "draining";
         case TopicState::waiting: return "waiting";
+        case TopicState::local: return "local";
     }
     return "unknown";
 }
@@ -28,7 +29,7 @@ std::string_view topic_state_name(TopicState state) {
 ForwardTable::ForwardTable(std::string id_prefix, std::uint64_t seed, Rules rules)
     : id_prefix_(std::move(id_prefix))
     , seed_(seed)
-    , rules_(rules) {}
+    , rules_(std::move(rules)) {}
 
 void ForwardTable::load(std::span<const storage::ForwardPosition> positions) {
     for (const auto& position : positions) {
@@ -60,13 +61,18 @@ Offset ForwardTable::behind_poison(ForwardPartition& partition, Offset offset) {
     return offset;
 }
 
-std::size_t ForwardTable::topic_index(std::string_view name) {
+std::size_t ForwardTable::topic_index(std::string_view name, const storage::Log& log) {
     const auto found = std::find_if(topics_.begin(), topics_.end(), [&](const auto& topic) {
         return topic.name == name;
     });
     if (found != topics_.end()) return static_cast<std::size_t>(found - topics_.begin());
+    const auto priority = rules_.priorities.find(name);
+    const bool is_local = !log.config().forwards_topic(name);
     topics_.push_back(ForwardTopic{
         .name = std::string{name},
+        .state = is_local ? TopicState::local : TopicState::unchecked,
+        .weight =
+            weight_of(priority == rules_.priorities.end() ? Priority::normal : priority->second),
         .backoff = Backoff{topic_retry_first, topic_retry_most, seed_ + topics_.size()},
     });
     return topics_.size() - 1;
@@ -94,12 +100,13 @@ void ForwardTable::refresh(storage::Log& log) {
             // Behind durable cannot be, short of a folder restored from an old copy.
             begin = std::clamp(stored->second, begin, positions.durable);
         }
-        const bool ours = i % rules_.place.count == rules_.place.index;
+        const bool ours = i % rules_.place.count == rules_.place.index &&
+                          log.config().forwards_topic(name.topic);
         if (ours) log.set_forwarded(id, begin);
         std::string record_id = id_prefix_ + name.topic + "-" + std::to_string(name.partition) +
                                 "/";
         const std::size_t prefix = record_id.size();
-        const std::size_t topic = topic_index(name.topic);
+        const std::size_t topic = topic_index(name.topic, log);
         ++topics_[topic].partitions;
         partitions_.push_back(ForwardPartition{
             .name = name,

@@ -4,6 +4,7 @@
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/forward/forward_window.hpp"
 #include "gateway/forward/run_limit.hpp"
+#include "gateway/forward/shares.hpp"
 #include "gateway/upstream/producer.hpp"
 #include "storage/base/time.hpp"
 #include "storage/log/keeper.hpp"
@@ -77,6 +78,7 @@ struct ForwardTopic {
     std::optional<upstream::TopicId> id{};  // while there is a producer
     std::int32_t upstream_partitions = 0;   // 0: not known
     std::uint64_t in_flight = 0;
+    std::int64_t weight = 1;
     Backoff backoff;
     Instant retry_at{};
     std::string problem{};
@@ -95,6 +97,7 @@ public:
     struct Rules {
         LanePlace place{};
         bool is_position_upstream = false;  // partitions are ready when Kafka was asked
+        std::map<std::string, Priority, std::less<>> priorities{};  // of topics; others: normal
     };
 
     // `id_prefix`: `<gateway id>/<log id>/`.
@@ -160,7 +163,7 @@ public:
     void mark_saved(std::span<const storage::ForwardPosition> positions);
 
 private:
-    std::size_t topic_index(std::string_view name);
+    std::size_t topic_index(std::string_view name, const storage::Log& log);
     [[nodiscard]] std::deque<OffsetRange> poison_of(const storage::TopicPartition& name) const;
 
     std::string id_prefix_;

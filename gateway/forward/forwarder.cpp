@@ -224,11 +224,24 @@ void Forwarder::save_positions(Instant now, bool at_once) {
     save_at_ = now + save_interval;
 }
 
+std::int64_t Forwarder::backlog() const {
+    std::int64_t records = 0;
+    for (const auto id : log_.partitions()) {
+        if (!log_.config().forwards_topic(log_.name(id).topic)) continue;
+        const auto positions = log_.positions(id);
+        records += positions.durable - positions.forwarded;
+    }
+    return records;
+}
+
 // `wait`: how long the thread may sleep next; what it shows before a long sleep is up to date.
 void Forwarder::show_status(Instant now, std::optional<Duration> wait) {
     if (now - shown_at_ < show_interval && wait && *wait < show_interval) return;
     shown_at_ = now;
     auto status = engine_->status(now, wall_now());
+    status.backlog_records = backlog();
+    drain_.update(now, status.backlog_records);
+    status.drain_seconds = drain_.seconds();
     if (!save_problem_.empty()) {
         status.degraded.push_back("positions cannot be saved: " + save_problem_);
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/forward/dead_letter_box.hpp"
+#include "gateway/forward/drain_meter.hpp"
 #include "gateway/forward/engine.hpp"
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/upstream/producer.hpp"
@@ -102,6 +103,7 @@ private:
     void flush();
     void save_positions(Instant now, bool at_once);
     void show_status(Instant now, std::optional<Duration> wait);
+    [[nodiscard]] std::int64_t backlog() const;
     void sleep(const Engine::Turn& turn);
 
     storage::Log& log_;
@@ -117,6 +119,7 @@ private:
     Instant saved_at_{};
     std::string save_problem_;
     Instant shown_at_{};
+    DrainMeter drain_;
     std::atomic<Duration::rep> flush_max_{0};
 
     mutable std::mutex status_mutex_;

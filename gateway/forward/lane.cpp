@@ -23,6 +23,13 @@ constexpr seconds look_round{1};
 constexpr seconds no_progress_after{30};
 constexpr std::chrono::hours alarm_shown{1};
 
+Rates part_of(const Rates& rates, std::size_t parts) {
+    const auto part = [&](std::uint64_t rate) {
+        return rate == 0 ? rate : std::max<std::uint64_t>(rate / parts, 1);
+    };
+    return {part(rates.bytes_per_s), part(rates.records_per_s)};
+}
+
 }  // namespace
 
 Lane::Lane(
@@ -42,7 +49,7 @@ Lane::Lane(
     , table_(
           settings.gateway_id + "/" + std::string{log.log_id()} + "/",
           settings.seed + place.index,
-          {.place = place, .is_position_upstream = true}
+          {.place = place, .is_position_upstream = true, .priorities = settings.priorities}
       )
     , gate_(
           {.create_topics = settings.create_topics, .needs_all_partitions = true},
@@ -54,7 +61,10 @@ Lane::Lane(
     , feeder_(
           log,
           stats,
-          {settings.queue_messages / place.count, settings.queue_bytes / place.count}
+          {settings.queue_messages / place.count,
+           settings.queue_bytes / place.count,
+           part_of(settings.rates, place.count),
+           /*paces=*/false}
       )
     , producer_backoff_(producer_retry_first, producer_retry_most, settings.seed)
     , abort_backoff_(abort_retry_first, abort_retry_most, settings.seed + 1)
@@ -225,8 +235,9 @@ void Lane::idle(Engine::Turn& turn) {
     finder_.take_turns();
     const auto waiting = backlog();
     const bool is_full = waiting >= static_cast<std::int64_t>(size_.records());
-    if (now_ < next_at_ && !is_full) {
-        turn.wait = next_at_ - now_;
+    const Duration paced = feeder_.rate().wait(now_);
+    if ((now_ < next_at_ && !is_full) || paced > Duration::zero()) {
+        turn.wait = std::max(next_at_ - now_, paced);
         turn.caught_up = waiting == 0;
         turn.gathering = waiting > 0;
         return;

@@ -107,6 +107,7 @@ private:
     // One transaction
     void idle(Engine::Turn& turn);
     [[nodiscard]] std::int64_t backlog() const;
+    [[nodiscard]] std::int64_t room() const;
     [[nodiscard]] bool is_due(const ForwardPartition& partition) const;
     [[nodiscard]] bool plan();
     void release_limits();

@@ -18,6 +18,8 @@ constexpr milliseconds transaction_interval{100};
 // Kafka forgets a group's positions some days after the last commit (7 by default).
 constexpr std::chrono::hours recommit_after{24};
 constexpr milliseconds short_round_trip{5};
+constexpr std::int64_t weight_unit = 840;          // divisible by the small numbers of partitions
+constexpr std::uint64_t record_bytes_guess = 256;  // before any is known
 
 }  // namespace
 
@@ -36,20 +38,31 @@ bool Lane::is_due(const ForwardPartition& partition) const {
     return !partition.committed_at || now_ - *partition.committed_at >= recommit_after;
 }
 
-// Chooses what the next transaction carries: of each partition that has something an equal part,
-// and what a small one leaves goes to the others. False: nothing at all.
+// What the next transaction may carry: not more than goes in about a second.
+std::int64_t Lane::room() const {
+    auto records = static_cast<std::int64_t>(size_.records());
+    const Rates& rates = feeder_.rates();
+    if (rates.records_per_s > 0) {
+        records = std::min(records, static_cast<std::int64_t>(rates.records_per_s));
+    }
+    if (rates.bytes_per_s > 0) {
+        const auto confirmed = stats_.records.value();
+        const auto each = confirmed > 0 ? stats_.bytes.value() / confirmed + 1 : record_bytes_guess;
+        records = std::min(records, static_cast<std::int64_t>(rates.bytes_per_s / each));
+    }
+    return std::max<std::int64_t>(records, 1);
+}
+
+// Chooses what the next transaction carries: of each partition that has something a part by its
+// topic's weight, and what a small one leaves goes to the others. False: nothing at all.
 bool Lane::plan() {
     if (turns_alone_ > 0) {
         --turns_alone_;
         alone_ = (alone_ + 1) % table_.topics().size();
     }
 
-    struct Waiting {
-        ForwardPartition* partition;
-        std::int64_t records;
-    };
-
-    std::vector<Waiting> waiting;
+    std::vector<ForwardPartition*> waiting;
+    std::vector<Demand> demands;
     positions_.clear();
     const auto add_position = [&](const ForwardPartition& partition) {
         positions_.push_back({
@@ -66,24 +79,26 @@ bool Lane::plan() {
         partition.limit = partition.window.next();
         if (!table_.may_send(partition) || !has_turn(partition)) continue;
         const storage::PartitionId id{static_cast<std::uint32_t>(i)};
-        if (const auto records = log_.positions(id).durable - partition.limit; records > 0) {
-            waiting.push_back({&partition, records});
+        if (auto records = log_.positions(id).durable - partition.limit; records > 0) {
+            if (partition.run.is_limited()) records = std::min(records, partition.run.records());
+            waiting.push_back(&partition);
+            demands.push_back({.wanted = records, .weight = table_.topic_of(partition).weight});
         } else if (is_due(partition)) {
             add_position(partition);
         }
     }
-    std::sort(waiting.begin(), waiting.end(), [](const Waiting& a, const Waiting& b) {
-        return a.records < b.records;
-    });
-    auto room = static_cast<std::int64_t>(size_.records());
-    auto left = static_cast<std::int64_t>(waiting.size());
-    for (const auto& [partition, records] : waiting) {
-        auto take = std::min(records, std::max<std::int64_t>(room / left, 1));
-        if (partition->run.is_limited()) take = std::min(take, partition->run.records());
-        partition->limit += take;
-        add_position(*partition);
-        room -= std::min(take, room);
-        --left;
+    // A topic's weight is shared by its partitions.
+    for (std::size_t i = 0; i < waiting.size(); ++i) {
+        const auto topic = waiting[i]->topic;
+        const auto mates = std::count_if(waiting.begin(), waiting.end(), [&](const auto* other) {
+            return other->topic == topic;
+        });
+        demands[i].weight = std::max<std::int64_t>(demands[i].weight * weight_unit / mates, 1);
+    }
+    share_out(room(), demands);
+    for (std::size_t i = 0; i < waiting.size(); ++i) {
+        waiting[i]->limit += demands[i].share;
+        add_position(*waiting[i]);
     }
     if (positions_.empty()) release_limits();
     return !positions_.empty();
@@ -118,7 +133,7 @@ void Lane::begin() {
 
 void Lane::send(Engine::Turn& turn) {
     if (failed_) return abort("a record failed");
-    auto outcome = feeder_.feed(table_, *client_->producer, wall_);
+    auto outcome = feeder_.feed(table_, *client_->producer, now_, wall_);
     turn.sent = outcome.records;
     sent_ += outcome.records;
     if (outcome.trouble) {

@@ -56,6 +56,7 @@ void TopicGate::producer_lost() {
 void TopicGate::open_topics(upstream::Producer& producer) {
     for (auto& topic : table_.topics()) {
         if (topic.id || topic.state == TopicState::waiting) continue;
+        if (topic.state == TopicState::local) continue;
         const auto opened = producer.open_topic(topic.name);
         if (opened) {
             topic.id = opened.value();
@@ -195,6 +196,7 @@ std::optional<Duration> TopicGate::wait() const {
 
 void TopicGate::describe(ForwardStatus& status, const storage::Log& log) const {
     for (const auto& topic : table_.topics()) {
+        if (topic.state == TopicState::local) continue;
         status.topics.push_back(TopicStatus{
             .topic = topic.name,
             .state = topic.state,

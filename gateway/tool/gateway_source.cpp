@@ -89,6 +89,12 @@ Status status_of(const json& page) {
             .delivery = upstream.at("delivery").get<std::string>(),
             .state = upstream.at("state").get<std::string>(),
             .reason = upstream.at("reason").get<std::string>()};
+        // A gateway of an earlier version does not say these.
+        status.upstream->backlog_records = upstream.value("backlog_records", std::int64_t{0});
+        if (const auto drain = upstream.find("drain_seconds");
+            drain != upstream.end() && drain->is_number()) {
+            status.upstream->drain_seconds = drain->get<double>();
+        }
     }
     status.partitions = partitions_of(page.at("partitions"));
     for (const auto& object : page.at("gaps"))

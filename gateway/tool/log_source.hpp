@@ -37,6 +37,8 @@ struct UpstreamFacts {
     std::string delivery;
     std::string state;
     std::string reason;
+    std::int64_t backlog_records = 0;
+    std::optional<double> drain_seconds{};  // nullopt: it does not shrink
 };
 
 // What was written since the gateway's start, and what the disk may be written in its life.

@@ -162,6 +162,16 @@ std::string upstream_text(const UpstreamFacts& upstream) {
     return text;
 }
 
+std::string backlog_text(const UpstreamFacts& upstream) {
+    if (upstream.backlog_records == 0) return {};
+    return fmt::format(
+        "backlog      {} records, {}\n",
+        upstream.backlog_records,
+        upstream.drain_seconds ? "gone in about " + seconds_text(*upstream.drain_seconds)
+                               : "it does not shrink"
+    );
+}
+
 void write_partition(JsonWriter& writer, const PartitionFacts& facts) {
     writer.begin_object();
     writer.key("topic").text(facts.name.topic);
@@ -203,6 +213,7 @@ std::string status_text(const Status& status) {
             "upstream     {}\n",
             status.upstream ? upstream_text(*status.upstream) : "none is configured"
         );
+        if (status.upstream) text += backlog_text(*status.upstream);
         text += fmt::format(
             "journal      {} of {} in use\n",
             bytes_text(static_cast<double>(status.ring_used_bytes)),

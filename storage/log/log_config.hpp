@@ -10,7 +10,9 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 
 namespace milepost::storage {
 
@@ -55,8 +57,13 @@ struct LogConfig {
     std::map<std::string, TopicRetention, std::less<>> retention{};  // by topic
     // Retention waits for set_forwarded; false: nothing is forwarded, it works up to durable.
     bool forwards = true;
+    std::set<std::string, std::less<>> local_topics{};  // nothing of these is forwarded either
     bool checkpoints = true;  // false: only at close (benchmarks of the journal alone)
     bool background = true;   // false: no threads; checkpoints when asked for (tests that replay)
+
+    [[nodiscard]] bool forwards_topic(std::string_view topic) const {
+        return forwards && local_topics.find(topic) == local_topics.end();
+    }
 };
 
 inline constexpr std::uint64_t ring_bytes_min = 256 * kib;

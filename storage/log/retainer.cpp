@@ -41,13 +41,9 @@ Result<void> Retainer::run(const ClockReading& now) {
     clock_.update(now);
     parts_.checkpointer.set_clock(clock_.reference());
     const Needs needs = work_out_needs();
-    // What others have filled the disk with is no reason to lose what nobody else has.
-    const bool gives_for_disk = parts_.config.forwards ||
-                                parts_.config.full == FullPolicy::drop_oldest;
-    const std::uint64_t needed = gives_for_disk ? needs.most() : needs.over_limit;
     Result<void> result;
-    if (needed > 0 || !parts_.config.retention.empty()) {
-        for (const Removal& removal : plan_retention(look(needed, now.wall))) {
+    if (needs.most() > 0 || !parts_.config.retention.empty()) {
+        for (const Removal& removal : plan_retention(look(needs, now.wall))) {
             result = let_go(removal);
             if (!result) break;
         }
@@ -80,10 +76,10 @@ Retainer::Needs Retainer::work_out_needs() {
     return needs;
 }
 
-RetentionInput Retainer::look(std::uint64_t needed, Timestamp now) {
+RetentionInput Retainer::look(const Needs& needs, Timestamp now) {
     RetentionInput input{
         .partitions = {},
-        .bytes_needed = needed,
+        .bytes_needed = needs.most(),
         .full = parts_.config.full,
         .now = now};
     for (const PartitionId id : parts_.partitions.ids()) {
@@ -91,9 +87,12 @@ RetentionInput Retainer::look(std::uint64_t needed, Timestamp now) {
         RetainedPartition seen;
         seen.limits = limits_of(partition.name());
         seen.age_counts = clock_.trusts(seen.limits.age);
-        seen.released = parts_.config.forwards ? partition.positions().forwarded
-                                               : partition.segments_end();
-        const bool wants_times = needed > 0 || seen.limits.age.count() > 0;
+        const bool forwards = parts_.config.forwards_topic(partition.name().topic);
+        seen.released = forwards ? partition.positions().forwarded : partition.segments_end();
+        // What others have filled the disk with is no reason to lose what nobody else has.
+        seen.gives_room = forwards || needs.over_limit > 0 ||
+                          parts_.config.full == FullPolicy::drop_oldest;
+        const bool wants_times = needs.most() > 0 || seen.limits.age.count() > 0;
         for (const SegmentFacts& segment : partition.segments()) {
             Timestamp newest = segment.max_timestamp;
             if (newest == timestamp_none && wants_times) {

@@ -66,7 +66,7 @@ private:
     };
 
     [[nodiscard]] Needs work_out_needs();
-    [[nodiscard]] RetentionInput look(std::uint64_t needed, Timestamp now);
+    [[nodiscard]] RetentionInput look(const Needs& needs, Timestamp now);
     [[nodiscard]] TopicRetention limits_of(const TopicPartition& name) const;
     Timestamp find_max_timestamp(const Partition& partition, const SegmentFacts& segment);
     Result<void> let_go(const Removal& removal);

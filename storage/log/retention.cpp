@@ -86,6 +86,7 @@ private:
         const RetainedPartition& partition = input_.partitions[at];
         const std::size_t left = partition.segments.size() - gone_[at];
         if (left == 0 || (left == 1 && active == ActiveOnes::stay)) return false;
+        if (!partition.gives_room) return false;
         const RetainedSegment& front = partition.segments[gone_[at]];
         return reason == RemovalReason::drop_oldest || front.next <= partition.released;
     }

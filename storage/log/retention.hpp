@@ -42,6 +42,8 @@ struct RetainedPartition {
     // Below this nothing is owed to anybody: forwarded, or durable where nothing is forwarded.
     Offset released;
     TopicRetention limits;
+    // Whether it may lose what is released so that there is room; its own limits hold anyway.
+    bool gives_room = true;
     bool age_counts = true;  // the clock can be believed for this age: AgeClock::trusts()
 };
 

@@ -186,6 +186,9 @@ public:
 
     [[nodiscard]] const storage::LogConfig& config() const override { return config_; }
 
+    // Before the log has readers.
+    [[nodiscard]] storage::LogConfig& config() { return config_; }
+
     [[nodiscard]] std::string_view log_id() const override { return log_id_; }
 
     [[nodiscard]] std::string intake_reason() const override { return {}; }

@@ -458,3 +458,56 @@ TEST_CASE("exactly_once: a refused record at the end moves the position too", "[
     CHECK(bench.kafka.committed == values(0, 2));  // v1 as a dead letter
     CHECK(bench.forwarded(1) == Offset{1});
 }
+
+TEST_CASE("exactly_once: a transaction carries more of the topics that matter", "[forward]") {
+    Bench bench;
+    bench.settings.priorities = {{"t", Priority::low}, {"urgent", Priority::high}};
+    bench.kafka.add_topic("urgent", 4);
+    const auto low = bench.log.ensure_topic("t", 1).value()[0];
+    const auto high = bench.log.ensure_topic("urgent", 4).value();
+    bench.log.add(low, {.count = 5000});
+    for (const auto id : high)
+        bench.log.add(id, {.value = "u", .count = 5000});
+    bench.kafka.hangs = Step::commit;
+    bench.run();
+    const auto positions = bench.kafka.ids[0].open;
+    const auto of_low = positions.at({"t", 0}).offset;
+    CHECK(of_low > 0);
+    std::int64_t of_high = 0;
+    for (std::int32_t partition = 0; partition < 4; ++partition)
+        of_high += positions.at({"urgent", partition}).offset;
+    CHECK(static_cast<double>(of_high) / static_cast<double>(of_low) == Approx(16).margin(1));
+    bench.kafka.hangs.reset();
+    bench.run(400);
+    CHECK(bench.kafka.committed.size() == 25'000);
+}
+
+TEST_CASE("exactly_once: a rate holds from transaction to transaction", "[forward]") {
+    Bench bench;
+    bench.settings.rates = {.bytes_per_s = 0, .records_per_s = 200};
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.run();
+    bench.log.add(id, {.count = 10'000});
+    const Instant begin = bench.now;
+    while (bench.now - begin < seconds{20})
+        bench.run(1);
+    CHECK(bench.forwarded(0).value() == Approx(4000).margin(400));
+}
+
+TEST_CASE("exactly_once: the order follows the round trip that was measured", "[forward]") {
+    Bench bench;  // position_first = auto
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    const auto round_trip = GENERATE(milliseconds{0}, milliseconds{50});
+    for (int i = 0; i < 30; ++i) {  // the first commit is measured
+        bench.turn(round_trip);
+        bench.kafka.confirm_all();
+    }
+    REQUIRE(bench.stats.transactions.value() == 1);
+    bench.log.add(id, {});
+    bench.now += seconds{1};
+    bench.kafka.hangs = Step::send_positions;
+    for (int i = 0; i < 10; ++i)
+        bench.turn();
+    REQUIRE(bench.kafka.steps.back().second == Step::send_positions);
+    CHECK(bench.kafka.ids[0].upstream.queue.empty() == (round_trip < milliseconds{5}));
+}

@@ -20,6 +20,12 @@ struct Bench {
     explicit Bench(Feeder::Limits limits = {1000, 1'000'000})
         : feeder(log, stats, limits) {}
 
+    [[nodiscard]] auto sent_to(std::string_view topic) const {
+        return std::count_if(upstream.queue.begin(), upstream.queue.end(), [&](const auto& seen) {
+            return seen.topic == topic;
+        });
+    }
+
     void open(std::string_view topic, std::int32_t partitions, std::int32_t upstream_partitions) {
         log.ensure_topic(topic, partitions).value();
         table.refresh(log);
@@ -29,14 +35,18 @@ struct Bench {
         opened.id = producer.open_topic(topic).value();
     }
 
-    Feeder::Outcome feed() { return feeder.feed(table, producer, wall); }
+    Feeder::Outcome feed() { return feeder.feed(table, producer, now, wall); }
 
     MemoryLog log;
     ForwardStats stats;
-    ForwardTable table{"gw/00000000000000aa/", 1};
+    ForwardTable table{
+        "gw/00000000000000aa/",
+        1,
+        {.priorities = {{"urgent", Priority::high}, {"bulk", Priority::low}}}};
     ScriptedUpstream upstream;
     ScriptedProducer producer{upstream};
     Feeder feeder;
+    Instant now{std::chrono::seconds{1000}};
 };
 
 }  // namespace
@@ -117,19 +127,12 @@ TEST_CASE("feeder: a partition that does not move leaves room for the others", "
     bench.log.add(PartitionId{1}, {});
     while (bench.feed().records > 0) {
     }
-    const auto sent_to = [&](std::string_view topic) {
-        return std::count_if(
-            bench.upstream.queue.begin(),
-            bench.upstream.queue.end(),
-            [&](const auto& seen) { return seen.topic == topic; }
-        );
-    };
-    CHECK(sent_to("goes") == 1);
+    CHECK(bench.sent_to("goes") == 1);
     // A chunk more than its share, but not everything that it has.
-    CHECK(sent_to("stuck") >= 10);
+    CHECK(bench.sent_to("stuck") >= 10);
     bench.log.add(PartitionId{1}, {});
     bench.feed();
-    CHECK(sent_to("goes") == 2);
+    CHECK(bench.sent_to("goes") == 2);
 }
 
 TEST_CASE("feeder: what was dropped from the log is skipped", "[forward]") {
@@ -166,4 +169,73 @@ TEST_CASE("feeder: a refused record stops at its offset and says so", "[forward]
     CHECK(outcome.trouble->topic == 0);
     CHECK(outcome.trouble->text.find("t-0 offset 0") != std::string::npos);
     CHECK(bench.table[PartitionId{0}].window.in_flight() == 0);
+}
+
+namespace {
+
+constexpr Rates slow_link{.bytes_per_s = 0, .records_per_s = 100};
+constexpr int batch_records = 10;
+constexpr std::size_t roomy = 100'000;
+
+void add_backlog(Bench& bench, PartitionId id) {
+    const std::string value(16'000, 'x');  // a batch is a chunk
+    for (int i = 0; i < 100; ++i)
+        bench.log.add(id, {.value = value, .count = batch_records});
+}
+
+// Confirms what goes, so that only the rate holds anything up.
+void run_for(Bench& bench, std::chrono::seconds time) {
+    for (const Instant end = bench.now + time; bench.now < end;) {
+        const auto outcome = bench.feed();
+        bench.now += outcome.paced.value_or(std::chrono::milliseconds{1});
+    }
+}
+
+}  // namespace
+
+TEST_CASE("feeder: over a slow link each topic gets its part, and none starves", "[forward]") {
+    Bench bench{{.queue_messages = roomy, .queue_bytes = roomy * 16'000, .rates = slow_link}};
+    bench.upstream.queue_messages = roomy;
+    bench.open("bulk", 1, 1);
+    bench.open("urgent", 1, 1);
+    add_backlog(bench, PartitionId{0});
+    add_backlog(bench, PartitionId{1});
+    run_for(bench, std::chrono::seconds{8});
+    const auto bulk = static_cast<double>(bench.sent_to("bulk"));
+    const auto urgent = static_cast<double>(bench.sent_to("urgent"));
+    CHECK(bulk + urgent == Approx(800).margin(20));
+    CHECK(bulk / (bulk + urgent) == Approx(1.0 / 17).margin(0.03));
+}
+
+TEST_CASE("feeder: live readings that matter go before a backlog that does not", "[forward]") {
+    Bench bench{{.queue_messages = roomy, .queue_bytes = roomy * 16'000, .rates = slow_link}};
+    bench.upstream.queue_messages = roomy;
+    bench.open("bulk", 1, 1);
+    bench.open("urgent", 1, 1);
+    add_backlog(bench, PartitionId{0});
+    run_for(bench, std::chrono::seconds{2});
+    REQUIRE(bench.sent_to("bulk") > 100);
+    bench.log.add(PartitionId{1}, {});
+    run_for(bench, std::chrono::seconds{1});
+    const auto live = std::find_if(
+        bench.upstream.queue.begin(),
+        bench.upstream.queue.end(),
+        [](const auto& seen) { return seen.topic == "urgent"; }
+    );
+    REQUIRE(live != bench.upstream.queue.end());
+    // In the middle of a chunk of the other, after at most a few of its records.
+    CHECK(bench.upstream.queue.end() - live > 80);
+}
+
+TEST_CASE("feeder: a topic that stays here is not sent", "[forward]") {
+    Bench bench;
+    bench.log.config().local_topics = {"private"};
+    bench.log.ensure_topic("private", 1).value();
+    bench.table.refresh(bench.log);
+    bench.log.add(PartitionId{0}, {.count = 3});
+    CHECK(bench.table.topics()[0].state == TopicState::local);
+    CHECK_FALSE(bench.feeder.has_more(bench.table));
+    CHECK(bench.feed().records == 0);
+    bench.table.publish(bench.log);
+    CHECK(bench.log.positions(PartitionId{0}).forwarded == Offset{0});
 }

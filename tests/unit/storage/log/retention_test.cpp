@@ -82,6 +82,18 @@ TEST_CASE("retention: by age what is too old goes, the active one too", "[retent
     CHECK(text_of(plan_retention(input_of({partition}))) == "0:0 0:100 0:200* ");
 }
 
+TEST_CASE("retention: one that gives no room keeps its own limits all the same", "[retention]") {
+    auto partition = partition_of({1000, 900, 0});
+    partition.released = Offset{10'000};
+    partition.gives_room = false;
+    CHECK(plan_retention(input_of({partition}, 3000)).empty());
+    partition.gives_room = true;
+    CHECK_FALSE(plan_retention(input_of({partition}, 3000)).empty());
+    partition.gives_room = false;
+    partition.limits.bytes = 1;
+    CHECK_FALSE(plan_retention(input_of({partition}, 3000)).empty());
+}
+
 TEST_CASE("retention: nothing goes past what is released", "[retention]") {
     auto partition = partition_of({9, 8, 7});
     partition.limits = {.bytes = 1, .age = hours{24}};
