@@ -95,6 +95,7 @@ public:
         for (const auto& topic : config.topics) {
             config.log.retention[topic.name] = topic.retention;
             if (!topic.forward) config.log.local_topics.insert(topic.name);
+            if (topic.codec) config.log.topic_codecs[topic.name] = *topic.codec;
         }
         if (config.mqtt.listeners.empty()) config.mqtt.listeners.emplace_back();
         if (!places_.contains("mqtt.max_packet_bytes")) {

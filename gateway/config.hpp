@@ -89,6 +89,7 @@ struct UpstreamConfig {
 struct TopicConfig {
     std::string name;
     storage::TopicRetention retention;
+    std::optional<storage::Codec> codec;  // none: the log's
     bool forward = true;
     Priority priority = Priority::normal;
 };
@@ -99,8 +100,9 @@ struct Config {
     AdminConfig admin;
     std::vector<ingest::RouteSpec> routes;  // first match wins
     std::optional<UpstreamConfig> upstream;
-    storage::LogConfig log;             // with data_dir
-    std::vector<TopicConfig> topics;    // also in log.retention and log.local_topics
+    storage::LogConfig log;  // with data_dir
+    // Also in log.retention, log.topic_codecs and log.local_topics.
+    std::vector<TopicConfig> topics;
     std::uint64_t endurance_bytes = 0;  // what the disk may be written; 0: not known
     bool time_require_sync = true;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/config_keys.hpp"
+#include "storage/format/compression.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -31,6 +32,12 @@ T number(const KeyValue& value) {
 // The value of a key of type text or list.
 inline const std::string& text(const KeyValue& value) {
     return std::get<std::string>(value);
+}
+
+// The value of a key with the choices none|lz4|zstd.
+inline storage::Codec codec(const KeyValue& value) {
+    if (text(value) == "none") return storage::Codec::none;
+    return text(value) == "lz4" ? storage::Codec::lz4 : storage::Codec::zstd;
 }
 
 }  // namespace keys

@@ -32,9 +32,9 @@ constexpr std::array sections{
     Section{
         "topic",
         true,
-        "How long a topic's readings are kept once they are forwarded (without [upstream]: at "
-        "all).\n"
-        "A topic that has none keeps them until the log needs the room.",
+        "A topic's own rules: how long its readings are kept once they are forwarded (without\n"
+        "[upstream]: at all), and how they are compressed. A topic that has none keeps them until\n"
+        "the log needs the room.",
         [](Config& config) {
             config.topics.emplace_back();
         }},

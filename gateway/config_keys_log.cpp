@@ -81,11 +81,10 @@ constexpr std::array table{
         "\"zstd\"",
         {},
         "none|lz4|zstd",
-        "Of the segments.",
+        "Of the segments, where a [[topic]] says no other. zstd is lz4 while the journal is\n"
+        "over 3/4 full.",
         [](Config& config, const KeyValue& value) {
-            config.log.codec = keys::text(value) == "none"  ? storage::Codec::none
-                               : keys::text(value) == "lz4" ? storage::Codec::lz4
-                                                            : storage::Codec::zstd;
+            config.log.codec = keys::codec(value);
         }},
     Key{"log",
         "committer",

@@ -107,6 +107,17 @@ constexpr std::array table{
             config.topics.back().retention.age = std::chrono::milliseconds{
                 keys::number<std::int64_t>(value)};
         }},
+    Key{"topic",
+        "compression",
+        KeyType::text,
+        "\"zstd\"",
+        {},
+        "none|lz4|zstd",
+        "Of its segments from now on; what is there stays as it is. zstd is lz4 while the\n"
+        "journal is over 3/4 full. Default: log.codec.",
+        [](Config& config, const KeyValue& value) {
+            config.topics.back().codec = keys::codec(value);
+        }},
 };
 
 }  // namespace

@@ -139,8 +139,9 @@ Result<void> Checkpointer::write_segments() {
     const auto note = [&](Result<void> result) {
         if (!result && first_error.has_value()) first_error = result;
     };
-    for (const auto& writer : writers_) {
-        note(writer->write(merger_, codec()));
+    for (std::size_t i = 0; i < writers_.size(); ++i) {
+        const PartitionId id{static_cast<std::uint32_t>(i)};
+        note(writers_[i]->write(merger_, codec_of(parts_.partitions[id].name())));
     }
     note(sync_segments());
     const std::size_t stay_open = writers_that_stay_open();
@@ -216,8 +217,11 @@ bool Checkpointer::in_a_hurry() const {
     return parts_.ring->used_bytes() > parts_.ring->capacity_bytes() / 4 * 3;
 }
 
-Codec Checkpointer::codec() const {
-    return in_a_hurry() && parts_.config.codec == Codec::zstd ? Codec::lz4 : parts_.config.codec;
+Codec Checkpointer::codec_of(const TopicPartition& name) const {
+    const auto chosen = parts_.config.topic_codecs.find(name.topic);
+    const Codec codec = chosen == parts_.config.topic_codecs.end() ? parts_.config.codec
+                                                                   : chosen->second;
+    return in_a_hurry() && codec == Codec::zstd ? Codec::lz4 : codec;
 }
 
 }  // namespace milepost::storage

@@ -102,7 +102,7 @@ private:
     Result<void> save_slot(std::uint64_t next_sequence);
     // The ring is nearly full: soon nobody is acknowledged.
     [[nodiscard]] bool in_a_hurry() const;
-    [[nodiscard]] Codec codec() const;
+    [[nodiscard]] Codec codec_of(const TopicPartition& name) const;
 
     Parts parts_;
     std::mutex running_;

@@ -45,7 +45,8 @@ struct LogConfig {
     std::size_t group_bytes = 4 * mib;     // never over ring / 4
     std::size_t record_bytes = 1'000'000;  // never over ring / 8
     std::size_t batch_bytes = 64 * kib;    // records merged before compression at a checkpoint
-    Codec codec = Codec::zstd;
+    Codec codec = Codec::zstd;  // of the segments; zstd is lz4 while the ring is over 3/4 full
+    std::map<std::string, Codec, std::less<>> topic_codecs{};  // of topics that have another one
     SyncMethod sync = SyncMethod::fdatasync;
     CommitterThread committer = CommitterThread::automatic;
     std::chrono::milliseconds commit_interval_min{0};

@@ -246,6 +246,9 @@ TEST_CASE("config: each mistake is named with its place", "[config]") {
         {"a topic twice",
          data + "[[topic]]\nname = \"a\"\n[[topic]]\nname = \"a\"",
          "m.toml:5:8: topic.name: `a` has a [[topic]] above"},
+        {"a compression that is not written",
+         data + "[[topic]]\nname = \"a\"\ncompression = \"gzip\"",
+         "m.toml:4:15: topic.compression: \"gzip\" is none of none|lz4|zstd"},
         {"a topic without a name",
          data + "[[topic]]\nretention_bytes = 1",
          "m.toml:2:1: topic.name: must be given"},
@@ -260,7 +263,8 @@ TEST_CASE("config: each mistake is named with its place", "[config]") {
 TEST_CASE("config: how long a topic is kept, and what happens when the log is full", "[config]") {
     const auto loaded = parse_config(
         "data_dir = \"/d\"\n[[topic]]\nname = \"a\"\nretention_ms = \"7d\"\n[[topic]]\n"
-        "name = \"b\"\nretention_bytes = \"1GiB\"\n[log]\nfull = \"drop_oldest\"\n"
+        "name = \"b\"\nretention_bytes = \"1GiB\"\ncompression = \"none\"\n[log]\nfull = "
+        "\"drop_oldest\"\n"
         "endurance_bytes = \"30TiB\"\n",
         "m.toml"
     );
@@ -270,6 +274,9 @@ TEST_CASE("config: how long a topic is kept, and what happens when the log is fu
     CHECK(config.log.retention.at("a").age == std::chrono::hours{24 * 7});
     CHECK(config.log.retention.at("a").bytes == 0);
     CHECK(config.log.retention.at("b").bytes == gib);
+    CHECK(config.log.codec == storage::Codec::zstd);
+    CHECK_FALSE(config.log.topic_codecs.contains("a"));
+    CHECK(config.log.topic_codecs.at("b") == storage::Codec::none);
     CHECK(config.endurance_bytes == 30 * 1024 * gib);
 }
 
