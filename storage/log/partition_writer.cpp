@@ -108,10 +108,11 @@ Result<SegmentEnd> PartitionWriter::end_segment(Offset end) {
 
 Result<void> PartitionWriter::place(const MergedBatch& batch) {
     const std::size_t waiting = piece_.size() + batch.bytes.size();
-    if (!active_->fits(waiting, batch.next - 1, segment_bytes_) &&
-        active_->bytes() + piece_.size() > 0) {
-        MILEPOST_TRY(roll(batch.base));
-    }
+    const bool is_first = active_->bytes() + piece_.size() == 0;
+    // What waits for one write counts as well, where a segment is smaller than a piece.
+    const bool fits = active_->bytes() + waiting <= segment_bytes_ &&
+                      active_->fits(waiting, batch.next - 1, segment_bytes_);
+    if (!is_first && !fits) MILEPOST_TRY(roll(batch.base));
     append_bytes(piece_, batch.bytes);
     piece_next_ = batch.next;
     if (piece_.size() >= piece_bytes_max) MILEPOST_TRY(flush_piece());

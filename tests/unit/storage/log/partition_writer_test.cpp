@@ -60,6 +60,19 @@ public:
 
 }  // namespace
 
+TEST_CASE("partition writer: no segment is larger than it may be, however much comes", "[log]") {
+    Fixture f;
+    f.put(50);  // at once, and less than one write takes
+    REQUIRE(f.log->checkpoint_now());
+    std::size_t segments = 0;
+    for (const DirectoryEntry& entry : f.disk.list("/data/t-0").value()) {
+        if (!entry.name.ends_with(".log")) continue;
+        ++segments;
+        CHECK(entry.bytes <= 8 * kib);
+    }
+    CHECK(segments >= 6);
+}
+
 TEST_CASE(
     "partition writer: a segment that could not be begun hides nothing of the one before",
     "[log]"
