@@ -74,8 +74,9 @@ TEST_CASE("password file: one value has one spelling", "[access]") {
 TEST_CASE("password file: names that would break a line are refused", "[access]") {
     CHECK(user_problem("depot").empty());
     CHECK(user_problem("zwei Worte").empty());
-    for (const std::string name :
-         {"", "a:b", "a\nb", "#a", " a", "a ", "\x7f", "\xff", std::string(257, 'a').c_str()}) {
+    const std::string long_name(257, 'a');
+    for (const std::string_view name :
+         {"", "a:b", "a\nb", "#a", " a", "a ", "\x7f", "\xff", long_name.c_str()}) {
         INFO(name);
         CHECK_FALSE(user_problem(name).empty());
     }
