@@ -282,7 +282,7 @@ void Listener::settle(Connection& connection) {
             if (find(tag) == nullptr) return;
         }
     }
-    const bool reads = may_read && !connection.is_over_rate && connection.awaits == Awaits::bytes &&
+    const bool reads = may_read && connection.awaits == Awaits::bytes &&
                        connection.unsent_answer_bytes() < options_.unsent_bytes_max;
     const bool writes = connection.unsent_bytes() > 0;
     watch(connection, reads, writes);
