@@ -1,3 +1,5 @@
+#include "gateway/config_keys.hpp"
+
 #include "gateway/config_key_tables.hpp"
 
 #include <array>

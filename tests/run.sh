@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds and runs all tests on a bare Debian 12: dev, address and undefined behaviour, threads, then the
-# release programs against a real Apache Kafka. Ends with `tests: N passed, N failed, N skipped`; exit 0
-# only when nothing failed.
+# Builds and runs all tests on a bare Debian 12: unit, crash and component tests under the address and undefined
+# behaviour sanitizers and the thread sanitizer, the fuzzers' corpora, and the release programs from outside, with a
+# real Apache Kafka. Ends with `tests: N passed, N failed, N skipped`; exit 0 only when nothing failed.
 #
 #   tests/run.sh            everything; the first run builds all, the next ones only what changed
 #   tests/run.sh --quick    preset dev, unit tests only
@@ -78,25 +78,20 @@ if [ "$quick" = yes ]; then
     exit 0
 fi
 
-# What is built where, and what it costs with nothing cached. Sampled CPU seconds a file: dev 1.2, asan 3.0,
-# release 1.6 (a test program's file three times that). CPU minutes by preset: dev 8 (241 files, everything), asan 20
-# (unit, crash, component), tsan 4 (only programs that start threads), fuzz 3, release 5 (the programs): 40, so
-# 20 minutes on 2 cores; with 5 to 8 minutes of tests well below CI's limit of 45. When it comes near: asan first,
-# down to unit tests of storage/ and gateway/mqtt/ and the crash suite.
+# What is built where: the release tree has the programs, as they ship, and what drives them from outside; asan has every
+# other test, once (the same sources and the same warnings as dev, which is the tree for daily work and is not built
+# here); tsan has only the programs that start threads.
 stage "Apache Kafka's jars" python3 tests/kafka/testbed.py jars ||
     [ "${MILEPOST_REQUIRE_KAFKA:-0}" = 1 ] || unset 'failed_stages[-1]'
 stage "MQTT clients" python3 tests/clients/fetch.py ||
     [ "${MILEPOST_REQUIRE_CLIENTS:-0}" = 1 ] || unset 'failed_stages[-1]'
-stage "dev: build" build dev || exit 1
-stage "dev: tests" check dev dev -LE '^(system|bench-smoke)$' || true
+stage "release: build" build release tests_system all_verify_interface_header_sets || exit 1
 stage "asan: build" build asan tests_unit tests_crash tests_component || exit 1
-stage "asan: tests" check asan asan -L '^(unit|crash|component|threads)$' || true
-# The tsan tree has nothing but the programs that start threads.
+stage "asan: tests" check asan asan -L '^(unit|crash|component|threads|tidy)$' || true
 stage "tsan: build" build tsan tests_threads || exit 1
 stage "tsan: tests" check tsan tsan -L '^(unit|crash|component|threads)$' || true
 stage "fuzz: build" build fuzz tests_fuzz || exit 1
 stage "fuzz: tests" check fuzz fuzz || true
-stage "release: build" build release milepostd milepost milepost-fleet milepost-demo-upstream || exit 1
-# System tests are registered in the dev tree and run the release programs, one after the other.
-stage "system" check system dev -j 1 -L '^system$' || true
-stage "bench-smoke" check bench dev -j 1 -L '^bench-smoke$' || true
+# One after the other: they time things, and they need the two cores.
+stage "system" check system release -j 1 -L '^system$' || true
+stage "bench-smoke" check bench release -j 1 -L '^bench-smoke$' || true

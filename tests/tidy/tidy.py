@@ -92,6 +92,12 @@ def findings():
             for header, door in DOORS.items():
                 if re.fullmatch(header, match.group(1)) and not re.fullmatch(door, name):
                     yield f"{name}: <{match.group(1)}> stands behind another file's door"
+        # So that a header is seen to stand alone; those without a source are compiled by themselves.
+        own = name.removesuffix(".cpp") + ".hpp"
+        if name.endswith(".cpp") and not name.startswith("tests/") and (ROOT / own).exists():
+            first = re.search(r'^#include (?:"([^"]+)"|<[^>]+>)', text, re.M)
+            if not first or first.group(1) != own:
+                yield f"{name}: its own header is not its first include"
         # g++ 12.2 destroys temporaries of these shapes twice.
         for match in re.finditer(r"co_await([^;]*);", text):
             if "{" in match.group(1) or re.search(r"\[[^\]]+\]", match.group(1)):
