@@ -142,6 +142,9 @@ admin::MqttStatus mqtt_status(
     admin::MqttStatus status;
     status.connections = listener.connections.value();
     status.sessions = listener.sessions.value();
+    status.subscriptions = listener.subscriptions.value();
+    status.retained_messages = listener.retained_messages.value();
+    status.publish_memory_bytes = listener.publish_memory_bytes.value();
     status.received = {
         {"qos0", intake.received_qos0.value()},
         {"qos1", intake.received_qos1.value()},
@@ -160,6 +163,8 @@ admin::MqttStatus mqtt_status(
     status.events = {
         {"connections_accepted", listener.accepted_connections.value()},
         {"connections_refused", listener.refused_connections.value()},
+        {"connections_refused_by_address", listener.refused_by_address.value()},
+        {"sessions_refused", listener.refused_sessions.value()},
         {"connects", listener.connects.value()},
         {"connects_refused", listener.refused_connects.value()},
         {"takeovers", listener.takeovers.value()},

@@ -107,6 +107,9 @@ void write_totals(JsonWriter& writer, const Sources& sources) {
     const auto mqtt = sources.mqtt();
     writer.key("connections").integer(mqtt.connections);
     writer.key("sessions").integer(mqtt.sessions);
+    writer.key("subscriptions").integer(mqtt.subscriptions);
+    writer.key("retained_messages").integer(mqtt.retained_messages);
+    writer.key("publish_memory_bytes").integer(mqtt.publish_memory_bytes);
     writer.key("totals").begin_object();
     write_counts(writer, "received", mqtt.received);
     writer.key("accepted").integer(mqtt.accepted);

@@ -68,6 +68,27 @@ void append_mqtt(std::string& to, const Sources& sources) {
         "MQTT sessions, connected or kept.",
         mqtt.sessions
     );
+    single(
+        to,
+        "milepost_mqtt_subscriptions",
+        "gauge",
+        "Subscriptions of all sessions.",
+        mqtt.subscriptions
+    );
+    single(
+        to,
+        "milepost_mqtt_retained_messages",
+        "gauge",
+        "Retained messages.",
+        mqtt.retained_messages
+    );
+    single(
+        to,
+        "milepost_mqtt_publish_memory_bytes",
+        "gauge",
+        "What sessions remember of publishes, to know them again.",
+        mqtt.publish_memory_bytes
+    );
     labelled(
         to,
         {"milepost_mqtt_messages_received_total", "counter", "Publishes that came in."},

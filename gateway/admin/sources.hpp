@@ -24,6 +24,9 @@ struct NamedCount {
 struct MqttStatus {
     std::int64_t connections = 0;
     std::int64_t sessions = 0;
+    std::int64_t subscriptions = 0;
+    std::int64_t retained_messages = 0;
+    std::int64_t publish_memory_bytes = 0;  // what sessions remember of publishes they had
     std::vector<NamedCount> received{};  // qos0, qos1, will
     std::uint64_t accepted = 0;          // put into the log
     std::uint64_t acked = 0;             // PUBACKs sent

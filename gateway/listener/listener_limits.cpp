@@ -43,7 +43,7 @@ bool Listener::admit(int socket, std::uint64_t& address) {
     address = address_of(socket);
     std::size_t& connected = connections_of_[address];
     if (connected >= options_.connections_per_address_max) {
-        stats_.refused_connections.add();
+        stats_.refused_by_address.add();
         events_->on_notice(
             "connections_per_address_max",
             "connection refused: connections_per_address_max is reached"

@@ -48,7 +48,7 @@ void Listener::open_session(
     }
     auto opened = sessions_.open(wanted, connection.index(), wall_now_);
     if (!opened) {
-        stats_.refused_connections.add();
+        stats_.refused_sessions.add();
         events_->on_notice("sessions_max", "CONNECT refused: sessions_max is reached");
         return refuse(connection, mqtt::ReasonCode::server_busy);
     }

@@ -66,7 +66,9 @@ struct ListenerStats {
     Gauge sessions;
     Counter accepted_connections;
     Gauge publish_memory_bytes;
-    Counter refused_connections;  // over connections_max, sessions_max or …_per_address_max
+    Counter refused_connections;  // over connections_max, or the system had no room
+    Counter refused_by_address;   // over connections_per_address_max
+    Counter refused_sessions;     // over sessions_max
     Counter connects;             // CONNECTs that were accepted
     Counter handshakes;           // of TLS that came to an end
     Counter failed_handshakes;
@@ -88,11 +90,10 @@ struct ListenerStats {
     Counter deliveries;             // PUBLISH packets to subscribers, repeated ones too
     Counter dropped_deliveries;     // the queue was full
     Counter expired_deliveries;     // Message Expiry Interval
-    Counter oversized_deliveries;
-    Counter forbidden_deliveries;  // the rules have changed since they were queued   // above the
-                                   // subscriber's Maximum Packet Size
-    Counter dropped_retained;      // not kept: over a limit
-    Histogram ack_latency_micros;  // from the read of the PUBLISH to its PUBACK
+    Counter oversized_deliveries;   // above the subscriber's Maximum Packet Size
+    Counter forbidden_deliveries;   // the rules have changed since they were queued
+    Counter dropped_retained;       // not kept: over a limit
+    Histogram ack_latency_micros;   // from the read of the PUBLISH to its PUBACK
 };
 
 }  // namespace milepost::listener

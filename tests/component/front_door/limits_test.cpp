@@ -39,7 +39,7 @@ TEST_CASE("front door: an address has no more connections than it may", "[front_
         second.connect("2", /*clean=*/true);
         Device third{door};
         CHECK(third.is_closed());
-        CHECK(door.listener->stats().refused_connections.value() == 1);
+        CHECK(door.listener->stats().refused_by_address.value() == 1);
     }
     CHECK(door.turn_until([&] { return door.listener->stats().connections.value() == 1; }));
     Device fourth{door};
