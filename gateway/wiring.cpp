@@ -216,6 +216,7 @@ admin::UpstreamStatus upstream_status(
         {"producers", stats.producers.value()},
         {"transactions", stats.transactions.value()},
         {"aborted_transactions", stats.aborted_transactions.value()},
+        {"throttled", stats.throttled.value()},
     };
     for (std::size_t fault = 1; fault < stats.faults.size(); ++fault) {
         shown.events.push_back(

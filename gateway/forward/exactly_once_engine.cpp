@@ -169,7 +169,7 @@ ForwardStatus ExactlyOnceEngine::status(Instant now, Timestamp wall) const {
     if (!old_ids_problem_.empty()) {
         status.degraded.push_back("producer: " + old_ids_problem_);
     }
-    if (status.brokers_connected == 0) status.degraded.push_back("no broker is connected");
+    add_no_broker(status);
     return status;
 }
 

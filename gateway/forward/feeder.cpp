@@ -171,6 +171,7 @@ ErrorCode Feeder::send_record(ForwardTable& table, upstream::Producer& producer,
     partition.bytes_in_flight += bytes;
     ++topic.in_flight;
     rate_.sent(1, bytes);
+    throttle_.sent(now_, bytes);
     if (had_.size() <= partition.topic) had_.resize(table.topics().size(), 0);
     had_[partition.topic] = turn_of(partition.topic) +
                             static_cast<double>(bytes + record_cost_bytes) /
@@ -199,7 +200,7 @@ void Feeder::send_chunk(
         chunk_.drop();
     };
     while (chunk_.record() != nullptr) {
-        if (const auto wait = limits_.paces ? rate_.wait(now_) : Duration::zero();
+        if (const auto wait = limits_.paces ? pause(now_) : Duration::zero();
             wait > Duration::zero()) {
             outcome.paced = wait;
             chunk_.drop();  // somebody else may be next then

@@ -4,6 +4,7 @@
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/forward/forward_table.hpp"
 #include "gateway/forward/rate_limit.hpp"
+#include "gateway/forward/throttle.hpp"
 #include "gateway/upstream/producer.hpp"
 #include "storage/base/result.hpp"
 #include "storage/base/time.hpp"
@@ -67,8 +68,15 @@ public:
     // Sends for a bounded time. `wall`: for the header mp.late.
     Outcome feed(ForwardTable& table, upstream::Producer& producer, Instant now, Timestamp wall);
 
-    // What was sent counts here.
-    [[nodiscard]] RateLimit& rate() { return rate_; }
+    // How long nothing may be sent: by the rates that are set, and what a throttling broker leaves.
+    [[nodiscard]] Duration pause(Instant now) {
+        rate_.bound(throttle_.bytes_per_s(now));
+        return rate_.wait(now);
+    }
+
+    [[nodiscard]] Throttle& throttle() { return throttle_; }
+
+    [[nodiscard]] const Throttle& throttle() const { return throttle_; }
 
     [[nodiscard]] const Rates& rates() const { return rate_.rates(); }
 
@@ -118,6 +126,7 @@ private:
     std::vector<double> had_;
     double had_least_ = 0;
     RateLimit rate_;
+    Throttle throttle_;
     Instant now_{};
     std::vector<storage::HeaderView> headers_;
 };

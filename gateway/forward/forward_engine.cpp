@@ -234,12 +234,18 @@ void ForwardEngine::on_failed(
     feeder_.drop();
 }
 
+void ForwardEngine::on_throttled(Duration held) {
+    UpstreamNews::on_throttled(held);
+    feeder_.throttle().throttled(now_, held);
+}
+
 ForwardStatus ForwardEngine::status(Instant now, Timestamp wall) const {
     ForwardStatus status;
     add_to(status);
     status.in_flight_records = in_flight();
     if (!producer_problem_.empty()) status.degraded.push_back("producer: " + producer_problem_);
-    if (status.brokers_connected == 0) status.degraded.push_back("no broker is connected");
+    add_no_broker(status);
+    if (feeder_.throttle().is_recent(now)) status.degraded.emplace_back(throttled_text);
     gate_.describe(status, log_);
     finder_.describe(status);
     if (status.in_flight_records > 0 && now - progress_at_ >= no_progress_after) {

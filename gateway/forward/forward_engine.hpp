@@ -71,6 +71,7 @@ public:
 
 private:
     void on_reports(std::span<const upstream::DeliveryReport> reports) override;
+    void on_throttled(Duration held) override;
 
     void make_producer();
     void begin_replacing(std::string reason);

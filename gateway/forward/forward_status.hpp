@@ -21,6 +21,7 @@ struct ForwardStats {
     Counter producers;     // made since the start: the first, and one after each fatal error
     Counter transactions;  // committed
     Counter aborted_transactions;
+    Counter throttled;  // answers that a broker's quota held back
     Gauge in_flight_records;
     Gauge in_flight_bytes;
     Gauge brokers_connected;

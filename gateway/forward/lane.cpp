@@ -76,12 +76,15 @@ Engine::Turn Lane::turn(Instant now, Timestamp wall, bool may_begin) {
     gate_.set_time(now, wall);
     finder_.set_time(now, wall);
     Engine::Turn turn;
+    if (progress_wall_ == timestamp_none) progressed();  // the first turn
     if (!client_ && reading_ && now_ >= producer_at_) make_producer();
     if (client_) {
         client_->producer->serve(*this);
         if (const auto done = client_->transactions->take_done()) on_done(*done);
     }
-    if (client_ && !step_) {
+    if (is_stuck()) {
+        lose_producer("nothing was confirmed for 30 s", Duration::zero());
+    } else if (client_ && !step_) {
         if (const auto reason = client_->producer->fatal_reason()) {
             lose_producer(*reason, producer_backoff_.next());
         } else if (retry_ && now_ >= retry_at_) {
@@ -97,6 +100,15 @@ Engine::Turn Lane::turn(Instant now, Timestamp wall, bool may_begin) {
     if (sent_ == 0 && state_ == State::idle) progressed();
     wait_for_step(turn);
     return turn;
+}
+
+// A connection that a router has forgotten, or a broker that hangs: nothing says so, and librdkafka
+// finds it out after a minute for each connection. Another producer has connections of its own,
+// and Kafka tells it what became of the transaction.
+bool Lane::is_stuck() const {
+    const bool is_waiting = client_ && state_ != State::idle && state_ != State::taking_over &&
+                            state_ != State::reading_positions;  // those have time-outs
+    return is_waiting && now_ - progress_at_ >= no_progress_after;
 }
 
 // Whoever waits for the upstream is woken by it.
@@ -235,7 +247,7 @@ void Lane::idle(Engine::Turn& turn) {
     finder_.take_turns();
     const auto waiting = backlog();
     const bool is_full = waiting >= static_cast<std::int64_t>(size_.records());
-    const Duration paced = feeder_.rate().wait(now_);
+    const Duration paced = feeder_.pause(now_);
     if ((now_ < next_at_ && !is_full) || paced > Duration::zero()) {
         turn.wait = std::max(next_at_ - now_, paced);
         turn.caught_up = waiting == 0;
@@ -254,10 +266,16 @@ void Lane::idle(Engine::Turn& turn) {
     if (const auto wait = finder_.wait()) turn.wait = std::min(*turn.wait, *wait);
 }
 
+void Lane::on_throttled(Duration held) {
+    UpstreamNews::on_throttled(held);
+    feeder_.throttle().throttled(now_, held);
+}
+
 void Lane::describe(ForwardStatus& status, Instant now, Timestamp wall) const {
     add_to(status);
     status.in_flight_records += sent_;
     if (!problem_.empty()) status.degraded.push_back("producer: " + problem_);
+    if (feeder_.throttle().is_recent(now)) status.degraded.emplace_back(throttled_text);
     if (!alarm_.empty() && now - alarm_at_ < alarm_shown) status.degraded.push_back(alarm_);
     gate_.describe(status, log_);
     finder_.describe(status);

@@ -84,6 +84,7 @@ private:
     };
 
     void on_reports(std::span<const upstream::DeliveryReport> reports) override;
+    void on_throttled(Duration held) override;
 
     void make_producer();
     void lose_producer(const std::string& reason, Duration wait);
@@ -92,6 +93,7 @@ private:
     void on_done(const upstream::StepDone& done);
     void progressed();
     void wait_for_step(Engine::Turn& turn) const;
+    [[nodiscard]] bool is_stuck() const;
 
     // lane_positions.cpp: where to go on
     [[nodiscard]] std::vector<upstream::GroupPosition> unknown_positions() const;

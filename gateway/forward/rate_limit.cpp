@@ -19,10 +19,17 @@ double RateLimit::Bucket::wait_seconds(double per_s) const {
     return per_s <= 0 || tokens > 0 ? 0 : (1 - tokens) / per_s;
 }
 
+void RateLimit::bound(std::uint64_t bytes_per_s) {
+    bounded_.bytes_per_s = rates_.bytes_per_s;
+    if (bytes_per_s == 0) return;
+    const bool is_less = rates_.bytes_per_s == 0 || bytes_per_s < rates_.bytes_per_s;
+    if (is_less) bounded_.bytes_per_s = bytes_per_s;
+}
+
 Duration RateLimit::wait(Instant now) {
-    const auto bytes_per_s = static_cast<double>(rates_.bytes_per_s);
-    const auto records_per_s = static_cast<double>(rates_.records_per_s);
-    if (rates_.bytes_per_s == 0 && rates_.records_per_s == 0) return Duration::zero();
+    const auto bytes_per_s = static_cast<double>(bounded_.bytes_per_s);
+    const auto records_per_s = static_cast<double>(bounded_.records_per_s);
+    if (bounded_.bytes_per_s == 0 && bounded_.records_per_s == 0) return Duration::zero();
     const double seconds = std::chrono::duration<double>(now - filled_at_).count();
     filled_at_ = now;
     bytes_.refill(bytes_per_s, seconds);
@@ -33,8 +40,8 @@ Duration RateLimit::wait(Instant now) {
 }
 
 void RateLimit::sent(std::uint64_t records, std::uint64_t bytes) {
-    if (rates_.bytes_per_s > 0) bytes_.tokens -= static_cast<double>(bytes);
-    if (rates_.records_per_s > 0) records_.tokens -= static_cast<double>(records);
+    if (bounded_.bytes_per_s > 0) bytes_.tokens -= static_cast<double>(bytes);
+    if (bounded_.records_per_s > 0) records_.tokens -= static_cast<double>(records);
 }
 
 }  // namespace milepost::forward

@@ -18,9 +18,14 @@ struct Rates {
 class RateLimit {
 public:
     explicit RateLimit(const Rates& rates)
-        : rates_(rates) {}
+        : rates_(rates)
+        , bounded_(rates) {}
 
-    [[nodiscard]] const Rates& rates() const { return rates_; }
+    // What holds now: the least of what was set and of the bound.
+    [[nodiscard]] const Rates& rates() const { return bounded_; }
+
+    // Not more than so many bytes a second, whatever was set; 0: no bound.
+    void bound(std::uint64_t bytes_per_s);
 
     // How long nothing may be sent; zero: go on.
     [[nodiscard]] Duration wait(Instant now);
@@ -35,6 +40,7 @@ private:
     };
 
     Rates rates_;
+    Rates bounded_;
     Bucket bytes_;
     Bucket records_;
     Instant filled_at_{};

@@ -1,11 +1,34 @@
 #include "gateway/forward/upstream_news.hpp"
 
+#include <chrono>
+
 namespace milepost::forward {
+
+namespace {
+
+constexpr std::chrono::minutes same_line_again{1};
+constexpr std::chrono::minutes throttled_line_again{10};
+
+}  // namespace
+
+void add_no_broker(ForwardStatus& status) {
+    if (status.brokers_connected > 0) return;
+    const std::string text = "no broker is connected";
+    if (status.last_error.empty()) {
+        status.degraded.push_back(text);
+    } else {
+        status.degraded.insert(status.degraded.begin(), text + ": " + status.last_error);
+    }
+}
 
 void UpstreamNews::on_error(const ErrorCode& error, std::string_view text) {
     stats_.faults[static_cast<std::size_t>(upstream::fault_of(error))].add();
     if (text.empty()) return;
     note_error(text);
+    // In an outage of a day the same is found out twice a second.
+    const auto& [last, at] = logged_;
+    if (last == error && now_ - at < same_line_again) return;
+    logged_ = {error, now_};
     log_line_(level_warning, "upstream: " + std::string{text});
 }
 
@@ -15,6 +38,13 @@ void UpstreamNews::on_brokers(std::uint32_t connected) {
 
 void UpstreamNews::on_log(int level, std::string_view text) {
     log_line_(level, "librdkafka: " + std::string{text});
+}
+
+void UpstreamNews::on_throttled(Duration) {
+    stats_.throttled.add();
+    const bool is_new = !throttled_at_ || now_ - *throttled_at_ >= throttled_line_again;
+    throttled_at_ = now_;
+    if (is_new) log_line_(level_notice, "forward: " + std::string{throttled_text});
 }
 
 void UpstreamNews::note_error(std::string_view text) {

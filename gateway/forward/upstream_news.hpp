@@ -5,11 +5,18 @@
 #include "gateway/upstream/producer.hpp"
 #include "storage/base/time.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace milepost::forward {
+
+inline constexpr std::string_view throttled_text =
+    "the upstream throttles this gateway (a quota): less is sent";
+
+// That no broker is connected; first of all, if a reason is known.
+void add_no_broker(ForwardStatus& status);
 
 // What a producer says of its connections, noted and logged: the same for both kinds of delivery.
 class UpstreamNews : public upstream::ProducerListener {
@@ -17,6 +24,7 @@ public:
     void on_error(const ErrorCode& error, std::string_view text) override;
     void on_brokers(std::uint32_t connected) override;
     void on_log(int level, std::string_view text) override;
+    void on_throttled(Duration held) override;
 
 protected:
     UpstreamNews(ForwardStats& stats, LogLine log_line)
@@ -33,6 +41,8 @@ protected:
 
 private:
     std::string last_error_;
+    std::pair<ErrorCode, Instant> logged_{};  // the last line about an error
+    std::optional<Instant> throttled_at_;
     Timestamp last_error_at_ = timestamp_none;
 };
 

@@ -59,6 +59,10 @@ public:
     virtual void on_error(const ErrorCode& error, std::string_view text) = 0;
     // How many brokers are connected; told from time to time.
     virtual void on_brokers(std::uint32_t connected) = 0;
+
+    // A broker's quota holds this client back: it answers nothing for `held`.
+    virtual void on_throttled(Duration held) { static_cast<void>(held); }
+
     // A line of the client library, already rate-limited. `level` as syslog's: 0 worst, 7 debug.
     virtual void on_log(int level, std::string_view text) = 0;
 };

@@ -29,7 +29,8 @@ Properties defaults_of_mode(const ProducerSettings& settings) {
             {"retry.backoff.ms", "100"},
         };
     }
-    return {{"linger.ms", "1"}, {"retry.backoff.ms", "1"}};
+    // Transactions are made as small as the link needs, so a request that takes longer hangs.
+    return {{"linger.ms", "1"}, {"retry.backoff.ms", "1"}, {"socket.timeout.ms", "30000"}};
 }
 
 // message.timeout.ms stays at the transaction's time-out, so that a batch cannot outlive it.
@@ -78,6 +79,20 @@ Properties all_properties(const ProducerSettings& settings) {
     return all;
 }
 
+void on_throttle(
+    rd_kafka_t* /*client*/,
+    const char* /*broker*/,
+    std::int32_t /*id*/,
+    int held_ms,
+    void* hearing
+) {
+    auto* const listener = static_cast<Hearing*>(hearing)->listener;
+    // Below a millisecond: it is over.
+    if (listener != nullptr && held_ms > 0) {
+        listener->on_throttled(std::chrono::milliseconds{held_ms});
+    }
+}
+
 }  // namespace
 
 Result<void> set_properties(
@@ -106,7 +121,11 @@ Result<void> set_properties(
     return {};
 }
 
-Result<ClientHandle> make_producer_client(const ProducerSettings& settings, std::string& problem) {
+Hearing& hearing_of(const SharedClient& client) {
+    return *static_cast<Hearing*>(rd_kafka_opaque(client.get()));
+}
+
+Result<SharedClient> make_producer_client(const ProducerSettings& settings, std::string& problem) {
     ConfHandle conf{rd_kafka_conf_new()};
     if (const auto set = set_properties(conf.get(), all_properties(settings), problem); !set) {
         return set.error();
@@ -115,6 +134,9 @@ Result<ClientHandle> make_producer_client(const ProducerSettings& settings, std:
         conf.get(),
         RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS
     );
+    auto hearing = std::make_unique<Hearing>();
+    rd_kafka_conf_set_opaque(conf.get(), hearing.get());
+    rd_kafka_conf_set_throttle_cb(conf.get(), on_throttle);
     std::array<char, error_text_bytes> text{};
     ClientHandle client{rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), text.data(), text.size())};
     if (!client) {
@@ -122,7 +144,11 @@ Result<ClientHandle> make_producer_client(const ProducerSettings& settings, std:
         return upstream_error(rd_kafka_last_error());
     }
     conf.release();  // the client owns it now
-    return client;
+    return SharedClient{
+        client.release(),
+        [kept = std::shared_ptr<Hearing>{std::move(hearing)}](rd_kafka_s* last) {
+            DestroyClient{}(last);
+        }};
 }
 
 }  // namespace milepost::upstream

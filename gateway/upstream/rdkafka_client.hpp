@@ -15,9 +15,17 @@ namespace milepost::upstream {
 // Shared by a producer and its transactions: whoever lets go last destroys it.
 using SharedClient = std::shared_ptr<rd_kafka_s>;
 
+// Who is told what librdkafka tells by a callback and not by an event, during serve(). One for each
+// client of make_producer_client, with its lifetime.
+struct Hearing {
+    ProducerListener* listener = nullptr;
+};
+
+[[nodiscard]] Hearing& hearing_of(const SharedClient& client);
+
 // Idempotent and gapless, or transactional if `settings` name an id. `problem` says in words which
 // setting librdkafka does not take.
-[[nodiscard]] Result<ClientHandle> make_producer_client(
+[[nodiscard]] Result<SharedClient> make_producer_client(
     const ProducerSettings& settings,
     std::string& problem
 );

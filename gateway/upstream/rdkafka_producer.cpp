@@ -256,6 +256,7 @@ ErrorCode RdKafkaProducer::produce(const OutgoingRecord& record) {
 }
 
 void RdKafkaProducer::serve(ProducerListener& listener) {
+    hearing_of(client_).listener = &listener;
     while (EventHandle event{rd_kafka_queue_poll(queue_.get(), 0)}) {
         switch (rd_kafka_event_type(event.get())) {
             case RD_KAFKA_EVENT_DR: serve_reports(event.get(), listener); break;
@@ -267,6 +268,7 @@ void RdKafkaProducer::serve(ProducerListener& listener) {
             default: break;
         }
     }
+    hearing_of(client_).listener = nullptr;
 }
 
 void RdKafkaProducer::serve_reports(rd_kafka_event_t* event, ProducerListener& listener) {
@@ -293,8 +295,10 @@ void RdKafkaProducer::serve_error(rd_kafka_event_t* event, ProducerListener& lis
     std::string text = rd_kafka_event_error_string(event);
     if (error == RD_KAFKA_RESP_ERR__FATAL) {
         text = fatal_reason().value_or(text);
+    } else if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        text.clear();  // why was said before; still counted by the listener
     } else if (!error_limit_.allow(monotonic_now())) {
-        text.clear();  // still counted by the listener
+        text.clear();
     }
     listener.on_error(upstream_error(error), text);
     if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) listener.on_brokers(0);
@@ -330,7 +334,7 @@ Result<std::unique_ptr<Producer>> make_rdkafka_producer(
 ) {
     auto client = make_producer_client(settings, problem);
     if (!client) return client.error();
-    return wrap_producer(SharedClient{std::move(client).value()}, waker);
+    return wrap_producer(std::move(client).value(), waker);
 }
 
 std::unique_ptr<Producer> wrap_producer(SharedClient client, Waker& waker) {

@@ -278,7 +278,7 @@ Result<TransactionalClient> make_rdkafka_transactional(
 ) {
     auto made = make_producer_client(settings, problem);
     if (!made) return made.error();
-    const SharedClient client{std::move(made).value()};
+    const SharedClient client = std::move(made).value();
     return TransactionalClient{
         .producer = wrap_producer(client, waker),
         .transactions = std::make_unique<RdKafkaTransactions>(client, settings, waker)};

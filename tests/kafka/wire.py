@@ -1,12 +1,15 @@
 """The few Kafka requests that a test asks often, spoken directly: a tool of Kafka's costs a JVM each time.
 
-Message layouts: kafka.apache.org/protocol, Metadata v4, CreateTopics v2, ListOffsets v2 (request header v1).
+Message layouts: kafka.apache.org/protocol, Metadata v4, CreateTopics v2, ListOffsets v2, AlterConfigs v1,
+CreatePartitions v1, AlterClientQuotas v0, OffsetFetch v1 (request header v1).
 """
 
 import socket
 import struct
 
-METADATA, CREATE_TOPICS, LIST_OFFSETS = 3, 19, 2
+METADATA, CREATE_TOPICS, LIST_OFFSETS, ALTER_CONFIGS, CREATE_PARTITIONS, ALTER_CLIENT_QUOTAS = 3, 19, 2, 33, 37, 49
+OFFSET_FETCH = 9
+TOPIC_RESOURCE = 2
 TOPIC_ALREADY_EXISTS = 36
 LATEST, EARLIEST = -1, -2
 
@@ -99,6 +102,46 @@ def create_topic(address, name, partitions):
             raise KafkaError(f"topic {name}: error {error} {text or ''}")
 
 
+def _check(reader, what):
+    """The answer of an administrative request: an error and a text for each thing that was asked for."""
+    for _ in range(reader.take("i")):
+        error, text = reader.take("h"), reader.string()
+        if error:
+            raise KafkaError(f"{what}: error {error} {text or ''}")
+        return  # one thing is asked for at a time
+
+
+def configure_topic(address, name, **settings):
+    """These settings of a topic and no others; underscores stand for dots."""
+    body = struct.pack(">ib", 1, TOPIC_RESOURCE) + _string(name) + struct.pack(">i", len(settings))
+    for key, value in settings.items():
+        body += _string(key.replace("_", ".")) + _string(str(value))
+    reader = ask(address, ALTER_CONFIGS, 1, body + b"\0", 15.0)
+    reader.take("i")
+    _check(reader, f"settings of topic {name}")
+
+
+def add_partitions(address, name, count):
+    """So that it has `count`."""
+    body = struct.pack(">i", 1) + _string(name) + struct.pack(">iii?", count, -1, 10000, False)
+    reader = ask(address, CREATE_PARTITIONS, 1, body, 15.0)
+    reader.take("ii")
+    reader.string()
+    error, text = reader.take("h"), reader.string()
+    if error:
+        raise KafkaError(f"partitions of {name}: error {error} {text or ''}")
+
+
+def limit_producers(address, bytes_per_s):
+    """A quota for every client id; None: no quota any more."""
+    body = struct.pack(">ii", 1, 1) + _string("client-id") + struct.pack(">h", -1)
+    body += struct.pack(">i", 1) + _string("producer_byte_rate")
+    body += struct.pack(">d??", bytes_per_s or 0.0, bytes_per_s is None, False)
+    reader = ask(address, ALTER_CLIENT_QUOTAS, 0, body, 15.0)
+    reader.take("i")
+    _check(reader, "a quota")
+
+
 def offsets(address, topic, when=LATEST):
     """{partition: offset} of a topic; `when` is LATEST, EARLIEST or a timestamp in ms."""
     numbers = metadata(address)[1].get(topic)
@@ -114,5 +157,23 @@ def offsets(address, topic, when=LATEST):
         number, error, _time, offset = reader.take("ihqq")
         if error:
             raise KafkaError(f"{topic}-{number}: error {error}")
+        found[number] = offset
+    return found
+
+
+def group_offsets(address, group, topic, partitions):
+    """{partition: what the group has committed; below 0: nothing}"""
+    body = _string(group) + struct.pack(">i", 1) + _string(topic)
+    body += struct.pack(">i", len(partitions)) + b"".join(struct.pack(">i", number) for number in partitions)
+    reader = ask(address, OFFSET_FETCH, 1, body)
+    found = {}
+    reader.take("i")
+    reader.string()
+    for _ in range(reader.take("i")):
+        number, offset = reader.take("iq")
+        reader.string()
+        error = reader.take("h")
+        if error:
+            raise KafkaError(f"group {group}: error {error}")
         found[number] = offset
     return found

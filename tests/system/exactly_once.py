@@ -20,9 +20,9 @@ import time
 
 from support import account, checks, gateway as gateway_module, ledger
 from support.checks import expect, say
-from support.proxy import Proxy
 import jars
 import processes
+import proxy as kafka_proxy
 import testbed
 
 TOPICS = {"vehicle.telemetry": 4, "vehicle.events": 4, "mqtt.other": 4}
@@ -187,11 +187,8 @@ def main():
     proxy_port = processes.free_ports(1)[0]
     try:
         kafka.prepare()
-        properties = kafka.folder / "server.properties"
-        properties.write_text(properties.read_text().replace(
-            f"advertised.listeners=PLAINTEXT://127.0.0.1:{kafka.port}",
-            f"advertised.listeners=PLAINTEXT://127.0.0.1:{proxy_port}"))
-        with Proxy(proxy_port, kafka.port) as proxy, checks.scratch(keep=size.keep) as folder:
+        kafka_proxy.advertise(kafka, proxy_port)
+        with kafka_proxy.Proxy(proxy_port, kafka.port) as proxy, checks.scratch(keep=size.keep) as folder:
             kafka.start()
             for topic, partitions in TOPICS.items():
                 kafka.create_topic(topic, partitions)

@@ -19,6 +19,8 @@ public:
 
     void at(Timestamp wall) { wall_ = wall; }
 
+    void later(Duration time) { now_ += time; }
+
     [[nodiscard]] ForwardStatus status(ForwardStatus status = {}) const {
         add_to(status);
         return status;
@@ -57,6 +59,56 @@ TEST_CASE("upstream_news: what was left out of the lines is counted all the same
     CHECK(lines == 1);
     CHECK(stats.faults[static_cast<std::size_t>(upstream::Fault::transient)].value() == 2);
     CHECK(news.status().last_error == "first");
+}
+
+TEST_CASE("upstream_news: the same again and again is a line a minute", "[forward]") {
+    ForwardStats stats;
+    std::vector<std::string> lines;
+    News news{stats, [&](int, std::string_view line) {
+                  lines.emplace_back(line);
+              }};
+    for (int i = 0; i < 240; ++i) {
+        news.on_error(upstream::upstream_error(-195), "refused " + std::to_string(i));
+        news.later(std::chrono::milliseconds{500});
+    }
+    CHECK(lines == std::vector<std::string>{"upstream: refused 0", "upstream: refused 120"});
+    CHECK(news.status().last_error == "refused 239");
+    news.on_error(upstream::upstream_error(-169), "wrong password");
+    CHECK(lines.back() == "upstream: wrong password");
+}
+
+TEST_CASE("upstream_news: that no broker is connected comes first, with the reason", "[forward]") {
+    ForwardStatus status;
+    status.degraded = {"topic t: missing"};
+    add_no_broker(status);
+    CHECK(
+        status.degraded == std::vector<std::string>{"topic t: missing", "no broker is connected"}
+    );
+    status.degraded = {"topic t: missing"};
+    status.last_error = "k:9092: Connection refused";
+    add_no_broker(status);
+    CHECK(status.degraded.front() == "no broker is connected: k:9092: Connection refused");
+    status.brokers_connected = 1;
+    status.degraded.clear();
+    add_no_broker(status);
+    CHECK(status.degraded.empty());
+}
+
+TEST_CASE("upstream_news: throttling is counted, and a line every ten minutes", "[forward]") {
+    ForwardStats stats;
+    int lines = 0;
+    News news{stats, [&](int, std::string_view) {
+                  ++lines;
+              }};
+    for (int i = 0; i < 10; ++i) {
+        news.on_throttled(std::chrono::milliseconds{50});
+        news.later(std::chrono::seconds{1});
+    }
+    CHECK(lines == 1);
+    CHECK(stats.throttled.value() == 10);
+    news.later(std::chrono::minutes{10});
+    news.on_throttled(std::chrono::milliseconds{50});
+    CHECK(lines == 2);
 }
 
 TEST_CASE("upstream_news: of several producers the last error is shown", "[forward]") {
