@@ -33,6 +33,9 @@ class Broker:
         self._outlive = outlive
         self._process = None
         self.port = 0
+        self.number = 1
+        self.heap_mib = HEAP_MIB
+        self.configuration = self.folder / "server.properties"
 
     def __enter__(self):
         try:
@@ -61,10 +64,10 @@ class Broker:
         text = (HERE / "server.properties").read_text()
         for name, value in [("PORT", self.port), ("CONTROLLER", controller), ("DATA", self.data)]:
             text = text.replace(f"@{name}@", str(value))
-        (self.folder / "server.properties").write_text(text)
+        self.configuration.write_text(text)
         command = jars.java_command(128, HERE / "log4j2-tools.properties") + [
             "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID,
-            "-c", str(self.folder / "server.properties")]
+            "-c", str(self.configuration)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_LIMIT_S)
         if done.returncode != 0:
             raise RuntimeError(f"formatting the broker's folder failed:\n{done.stdout}{done.stderr}")
@@ -72,16 +75,23 @@ class Broker:
 
     def start(self):
         """Starts it and waits until metadata answers: a listening port alone is too early."""
+        self.launch()
+        self.wait_started()
+
+    def launch(self):
+        """Starts it and returns at once. By a thread that outlives it: the broker dies with whoever started it."""
         archive = jars.cache_folder() / "broker.jsa"
         flags = ["-Xms64m", "-XX:+ExitOnOutOfMemoryError", f"-Dkafka.logs.dir={self.folder}/logs"]
         if not archive.exists():  # a clean stop of this run then leaves one; the next starts are faster
             flags.append(f"-XX:ArchiveClassesAtExit={self.folder}/broker.jsa")
-        command = jars.java_command(HEAP_MIB, HERE / "log4j2-broker.properties", archive, flags)
+        command = jars.java_command(self.heap_mib, HERE / "log4j2-broker.properties", archive, flags)
         with open(self.folder / "broker.out", "ab") as out:
             self._process = processes.start(
-                command + ["kafka.Kafka", str(self.folder / "server.properties")],
+                command + ["kafka.Kafka", str(self.configuration)],
                 outlive=self._outlive, stdout=out, stderr=out)
         self._note(self._process.pid)
+
+    def wait_started(self):
         try:
             self.wait_ready()
         except TimeoutError:
@@ -97,7 +107,7 @@ class Broker:
             brokers, topics = wire.metadata(self.bootstrap)
         except OSError:
             return False
-        return 1 in brokers and all(-1 not in leaders.values() for leaders in topics.values())
+        return self.number in brokers and all(-1 not in leaders.values() for leaders in topics.values())
 
     def stop(self):
         """SIGTERM and wait."""

@@ -8,7 +8,7 @@
     python3 tests/kafka/testbed.py judge FILE...     DumpLogSegments over .log, .index and .timeindex files
     python3 tests/kafka/testbed.py jars              fetches and verifies the jars
 
-Python programs import this module: Broker, create_topic, consume, judge, hand_over, jars, wire, processes.
+Python programs import this module: Broker, Cluster, consume, judge, hand_over, jars, wire, processes.
 Exit 77: there is no Apache Kafka to be had here (a failure, exit 1, with MILEPOST_REQUIRE_KAFKA=1).
 """
 
@@ -26,6 +26,7 @@ import jars  # noqa: E402
 import processes  # noqa: E402
 import wire  # noqa: E402
 from broker import Broker  # noqa: E402
+from cluster import Cluster  # noqa: E402,F401
 from hand_over import hand_over  # noqa: E402,F401
 from tools import consume, dump, judge  # noqa: E402,F401
 

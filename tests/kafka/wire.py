@@ -1,15 +1,18 @@
 """The few Kafka requests that a test asks often, spoken directly: a tool of Kafka's costs a JVM each time.
 
 Message layouts: kafka.apache.org/protocol, Metadata v4, CreateTopics v2, ListOffsets v2, AlterConfigs v1,
-CreatePartitions v1, AlterClientQuotas v0, OffsetFetch v1 (request header v1).
+CreatePartitions v1, AlterClientQuotas v0, OffsetFetch v1 (request header v1), DescribeTransactions v0 (header v2).
 """
 
+import collections
 import socket
 import struct
 
 METADATA, CREATE_TOPICS, LIST_OFFSETS, ALTER_CONFIGS, CREATE_PARTITIONS, ALTER_CLIENT_QUOTAS = 3, 19, 2, 33, 37, 49
-OFFSET_FETCH = 9
+OFFSET_FETCH, DESCRIBE_TRANSACTIONS = 9, 65
 TOPIC_RESOURCE = 2
+NO_TAGS = b"\0"
+NOT_FOUND = 105  # a transactional id
 TOPIC_ALREADY_EXISTS = 36
 LATEST, EARLIEST = -1, -2
 
@@ -53,10 +56,10 @@ def _receive(connection, count):
     return data
 
 
-def ask(address, api, version, body, timeout_s=5.0):
+def ask(address, api, version, body, timeout_s=5.0, after_header=b""):
     host, port = address.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
-        message = struct.pack(">hhi", api, version, 7) + _string("milepost-tests") + body
+        message = struct.pack(">hhi", api, version, 7) + _string("milepost-tests") + after_header + body
         connection.sendall(struct.pack(">i", len(message)) + message)
         length = struct.unpack(">i", _receive(connection, 4))[0]
         reader = _Reader(_receive(connection, length))
@@ -64,20 +67,27 @@ def ask(address, api, version, body, timeout_s=5.0):
         return reader
 
 
-def metadata(address, timeout_s=2.0):
-    """(broker ids, {topic: {partition: leader or -1}})"""
+# Of one partition: the node that leads it (-1: none), and those that have all of it.
+Partition = collections.namedtuple("Partition", "leader in_sync")
+# `nodes`: {node: "host:port"}; `topics`: {topic: {number: Partition}}.
+Cluster = collections.namedtuple("Cluster", "nodes controller topics")
+
+
+def describe(address, timeout_s=2.0):
+    """What the broker at `address` knows of its Cluster."""
     reader = ask(address, METADATA, 4, struct.pack(">i?", -1, False), timeout_s)
     reader.take("i")
 
     def broker():
         node = reader.take("i")
-        reader.string(), reader.take("i"), reader.string()
-        return node
+        host, port = reader.string(), reader.take("i")
+        reader.string()
+        return node, f"{host}:{port}"
 
     def partition():
         _error, number, leader = reader.take("hii")
-        reader.array(lambda: reader.take("i")), reader.array(lambda: reader.take("i"))
-        return number, leader
+        _replicas, in_sync = (reader.array(lambda: reader.take("i")) for _ in range(2))
+        return number, Partition(leader, in_sync)
 
     def topic():
         reader.take("h")
@@ -85,15 +95,31 @@ def metadata(address, timeout_s=2.0):
         reader.take("?")
         return name, dict(reader.array(partition))
 
-    brokers = reader.array(broker)
-    reader.string(), reader.take("i")
-    return brokers, dict(reader.array(topic))
+    nodes = dict(reader.array(broker))
+    reader.string()
+    controller = reader.take("i")
+    return Cluster(nodes, controller, dict(reader.array(topic)))
 
 
-def create_topic(address, name, partitions):
-    """Creates a topic with one replica; one that exists is left as it is."""
-    body = struct.pack(">i", 1) + _string(name) + struct.pack(">ihii", partitions, 1, 0, 0)
-    reader = ask(address, CREATE_TOPICS, 2, body + struct.pack(">i?", 10000, False), 15.0)
+def metadata(address, timeout_s=2.0):
+    """(broker ids, {topic: {partition: leader or -1}})"""
+    cluster = describe(address, timeout_s)
+    return list(cluster.nodes), {name: {number: each.leader for number, each in partitions.items()}
+                                 for name, partitions in cluster.topics.items()}
+
+
+def _reachable(cluster, address):
+    """A broker alone is asked where it was found: it may advertise a proxy."""
+    return cluster.nodes if len(cluster.nodes) > 1 else dict.fromkeys(cluster.nodes, address)
+
+
+def create_topic(address, name, partitions, replicas=1):
+    """Creates a topic, by the controller; one that exists is left as it is."""
+    cluster = describe(address)
+    nodes = _reachable(cluster, address)
+    body = struct.pack(">i", 1) + _string(name) + struct.pack(">ihii", partitions, replicas, 0, 0)
+    reader = ask(nodes.get(cluster.controller, address), CREATE_TOPICS, 2,
+                 body + struct.pack(">i?", 10000, False), 15.0)
     reader.take("i")
     for _ in range(reader.take("i")):
         reader.string()
@@ -143,13 +169,26 @@ def limit_producers(address, bytes_per_s):
 
 
 def offsets(address, topic, when=LATEST):
-    """{partition: offset} of a topic; `when` is LATEST, EARLIEST or a timestamp in ms."""
-    numbers = metadata(address)[1].get(topic)
-    if numbers is None:
+    """{partition: offset} of a topic, as their leaders say; `when` is LATEST, EARLIEST or a timestamp in ms."""
+    cluster = describe(address)
+    if topic not in cluster.topics:
         raise KafkaError(f"no topic {topic}")
+    led = collections.defaultdict(list)
+    for number, partition in cluster.topics[topic].items():
+        led[partition.leader].append(number)
+    nodes = _reachable(cluster, address)
+    found = {}
+    for leader, numbers in led.items():
+        if leader not in nodes:
+            raise KafkaError(f"{topic}: {numbers} have no leader")
+        found.update(_offsets_of(nodes[leader], topic, numbers, when))
+    return dict(sorted(found.items()))
+
+
+def _offsets_of(leader, topic, numbers, when):
     body = struct.pack(">ibi", -1, 0, 1) + _string(topic) + struct.pack(">i", len(numbers))
     body += b"".join(struct.pack(">iq", number, when) for number in numbers)
-    reader = ask(address, LIST_OFFSETS, 2, body)
+    reader = ask(leader, LIST_OFFSETS, 2, body)
     found = {}
     reader.take("ii")
     reader.string()
@@ -177,3 +216,17 @@ def group_offsets(address, group, topic, partitions):
             raise KafkaError(f"group {group}: error {error}")
         found[number] = offset
     return found
+
+
+def transaction_state(address, transactional_id):
+    """"Ongoing", "CompleteCommit" …, "" when it has none. Only its coordinator knows: KafkaError from any other."""
+    raw = transactional_id.encode()
+    assert len(raw) < 127  # a length of one byte
+    body = struct.pack(">BB", 2, len(raw) + 1) + raw + NO_TAGS
+    reader = ask(address, DESCRIBE_TRANSACTIONS, 0, body, after_header=NO_TAGS)
+    reader.take("Bi")  # the header's tags, throttling
+    count, error = reader.take("Bh")
+    if count != 2 or error not in (0, NOT_FOUND):
+        raise KafkaError(f"transaction of {transactional_id}: error {error}")
+    reader.take(f"{reader.take('B') - 1}s")
+    return reader.take(f"{reader.take('B') - 1}s").decode()
