@@ -66,7 +66,12 @@ ForwardEngine::Turn ForwardEngine::turn(Instant now, Timestamp wall) {
     gate_.open_topics(*producer_);
     producer_->serve(*this);
     if (!replacing_until_) {
-        if (auto reason = producer_->fatal_reason()) begin_replacing(*std::move(reason));
+        if (auto reason = producer_->fatal_reason()) {
+            begin_replacing(*std::move(reason));
+        } else if (auto refused = refusal(); !refused.empty()) {
+            producer_problem_ = std::move(refused);
+            let_go();
+        }
     }
     table_.take_confirmed();
     table_.publish(log_);
@@ -124,6 +129,11 @@ void ForwardEngine::begin_replacing(std::string reason) {
         note_error(reason);
         producer_problem_ = std::move(reason);
     }
+    let_go();
+}
+
+void ForwardEngine::let_go() {
+    forget_refusal();
     feeder_.drop();
     producer_->purge_queue();
     replacing_until_ = now_ + replace_wait;

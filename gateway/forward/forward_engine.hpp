@@ -75,6 +75,7 @@ private:
 
     void make_producer();
     void begin_replacing(std::string reason);
+    void let_go();
     [[nodiscard]] bool has_refused_some() const;
     [[nodiscard]] bool replaced();
     void on_failed(storage::PartitionId id, Offset offset, const upstream::DeliveryReport& report);

@@ -82,7 +82,10 @@ Engine::Turn Lane::turn(Instant now, Timestamp wall, bool may_begin) {
         client_->producer->serve(*this);
         if (const auto done = client_->transactions->take_done()) on_done(*done);
     }
-    if (is_stuck()) {
+    if (auto refused = refusal(); client_ && !refused.empty()) {
+        problem_ = std::move(refused);
+        drop_producer(Duration::zero());
+    } else if (is_stuck()) {
         lose_producer("nothing was confirmed for 30 s", Duration::zero());
     } else if (client_ && !step_) {
         if (const auto reason = client_->producer->fatal_reason()) {
@@ -153,6 +156,11 @@ void Lane::lose_producer(const std::string& reason, Duration wait) {
     log_line_(level_error, "forward: the producer failed, a new one takes over: " + reason);
     note_error(reason);
     problem_ = reason;
+    drop_producer(wait);
+}
+
+void Lane::drop_producer(Duration wait) {
+    forget_refusal();
     step_.reset();
     retry_.reset();
     forget_transaction();

@@ -88,6 +88,7 @@ private:
 
     void make_producer();
     void lose_producer(const std::string& reason, Duration wait);
+    void drop_producer(Duration wait);
     void start(upstream::Step step, std::vector<upstream::GroupPosition> positions = {});
     void try_again_later(upstream::Step step, const upstream::StepDone& done);
     void on_done(const upstream::StepDone& done);

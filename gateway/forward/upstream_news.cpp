@@ -6,6 +6,7 @@ namespace milepost::forward {
 
 namespace {
 
+constexpr std::chrono::seconds refusal_believed_after{2};
 constexpr std::chrono::minutes same_line_again{1};
 constexpr std::chrono::minutes throttled_line_again{10};
 
@@ -22,7 +23,12 @@ void add_no_broker(ForwardStatus& status) {
 }
 
 void UpstreamNews::on_error(const ErrorCode& error, std::string_view text) {
-    stats_.faults[static_cast<std::size_t>(upstream::fault_of(error))].add();
+    const auto fault = upstream::fault_of(error);
+    stats_.faults[static_cast<std::size_t>(fault)].add();
+    if (fault == upstream::Fault::credentials) {
+        if (!refused_at_) refused_at_ = now_;
+        if (!text.empty()) refusal_ = text;
+    }
     if (text.empty()) return;
     note_error(text);
     // In an outage of a day the same is found out twice a second.
@@ -34,6 +40,7 @@ void UpstreamNews::on_error(const ErrorCode& error, std::string_view text) {
 
 void UpstreamNews::on_brokers(std::uint32_t connected) {
     stats_.brokers_connected.set(connected);
+    if (connected > 0) forget_refusal();
 }
 
 void UpstreamNews::on_log(int level, std::string_view text) {
@@ -50,6 +57,11 @@ void UpstreamNews::on_throttled(Duration) {
 void UpstreamNews::note_error(std::string_view text) {
     last_error_ = text;
     last_error_at_ = wall_;
+}
+
+std::string UpstreamNews::refusal() const {
+    const bool is_refused = refused_at_ && now_ - *refused_at_ >= refusal_believed_after;
+    return is_refused && stats_.brokers_connected.value() == 0 ? refusal_ : std::string{};
 }
 
 void UpstreamNews::add_to(ForwardStatus& status) const {

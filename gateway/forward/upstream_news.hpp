@@ -34,6 +34,13 @@ protected:
     void note_error(std::string_view text);
     void add_to(ForwardStatus& status) const;
 
+    // Why nobody lets this gateway in, once that is so for some seconds; empty: somebody does, or
+    // nothing is known of it. A producer keeps the secrets and certificates that it was made with,
+    // so another one has to be made, which reads them again.
+    [[nodiscard]] std::string refusal() const;
+
+    void forget_refusal() { refused_at_.reset(); }
+
     ForwardStats& stats_;
     LogLine log_line_;
     Instant now_{};  // of the turn
@@ -44,6 +51,8 @@ private:
     std::pair<ErrorCode, Instant> logged_{};  // the last line about an error
     std::optional<Instant> throttled_at_;
     Timestamp last_error_at_ = timestamp_none;
+    std::string refusal_;
+    std::optional<Instant> refused_at_;  // the first time
 };
 
 }  // namespace milepost::forward

@@ -463,6 +463,37 @@ TEST_CASE("exactly_once: what moves, however slowly, is no hang", "[forward]") {
     CHECK(bench.kafka.committed == values(0, 5));
 }
 
+TEST_CASE("exactly_once: who is not let in tries with another producer", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    auto& upstream = bench.kafka.ids[0].upstream;
+    SECTION("at the start") {
+        bench.kafka.hangs = Step::init;
+    }
+    SECTION("inside a transaction") {
+        bench.run();
+        bench.kafka.hangs = Step::commit;
+    }
+    bench.log.add(id, {.count = 5});
+    bench.run();
+    CHECK(upstream.producers == 1);
+    upstream.login_refused = "wrong password";
+    for (int i = 0; i < 10; ++i)
+        bench.turn(seconds{1});
+    CHECK(upstream.producers >= 3);
+    CHECK(upstream.producers <= 6);
+    CHECK(bench.degraded().find("producer: wrong password") != std::string::npos);
+
+    upstream.login_refused.clear();
+    bench.kafka.hangs.reset();
+    bench.run(100);
+    const auto made = upstream.producers;
+    CHECK(bench.kafka.committed == values(0, 5));
+    CHECK(bench.degraded().find("wrong password") == std::string::npos);
+    bench.turn(seconds{20});
+    CHECK(upstream.producers == made);
+}
+
 TEST_CASE("exactly_once: a refused record is set aside, all others arrive once", "[forward]") {
     Bench bench;
     bench.kafka.add_topic("t.dead-letter", 1);

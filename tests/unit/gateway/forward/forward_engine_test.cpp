@@ -207,6 +207,23 @@ TEST_CASE("forward_engine: a record that fails is sent again with what is behind
     CHECK(bench.status().topics[0].problem.empty());
 }
 
+TEST_CASE("forward_engine: who is not let in tries with another producer", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.upstream.topics["t"] = 1;
+    bench.log.add(id, {.count = 3});
+    bench.upstream.login_refused = "certificate expired";
+    for (int i = 0; i < 100; ++i)
+        bench.turn(milliseconds{100});
+    CHECK(bench.upstream.producers >= 2);
+    CHECK(bench.upstream.producers <= 6);
+    CHECK(bench.status().degraded.at(0) == "producer: certificate expired");
+    bench.upstream.login_refused.clear();
+    bench.live();
+    CHECK(bench.forwarded(0) == Offset{3});
+    CHECK(bench.status().degraded.empty());
+}
+
 TEST_CASE(
     "forward_engine: after a fatal error a new producer goes on behind the last confirmed",
     "[forward]"

@@ -31,6 +31,7 @@ struct ScriptedUpstream {
     std::size_t queue_messages = 1000;
     ErrorCode refuse;                  // the answer to each record while set
     std::optional<std::string> fatal;  // of the producer at hand
+    std::string login_refused;         // why, while nobody is let in
     int producers = 0;
     int producers_failing = 0;  // so many cannot be made
     std::vector<std::string> created;
@@ -146,6 +147,10 @@ public:
     }
 
     void serve(upstream::ProducerListener& listener) override {
+        if (!upstream_.login_refused.empty()) {
+            listener.on_error(upstream::upstream_error(-169), upstream_.login_refused);
+            listener.on_brokers(0);
+        }
         while (!upstream_.reports.empty()) {
             const auto report = upstream_.reports.front();
             upstream_.reports.pop_front();
