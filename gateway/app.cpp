@@ -3,6 +3,7 @@
 #include "gateway/access_files.hpp"
 #include "gateway/admin/http_server.hpp"
 #include "gateway/admin/sources.hpp"
+#include "gateway/bridges.hpp"
 #include "gateway/disk_wear.hpp"
 #include "gateway/forward/forwarder.hpp"
 #include "gateway/front_door.hpp"
@@ -91,6 +92,7 @@ public:
              }}
         );
         listener_->start();
+        bridges_->start();
         logging::notice(
             "serving MQTT on {}, HTTP on {}:{}",
             endpoints_text(),
@@ -109,6 +111,9 @@ private:
     std::optional<ExitStatus> open_meta_database();
     void report(const storage::RecoveryReport& report);
     std::optional<ExitStatus> open_doors();
+    std::optional<ExitStatus> open_bridges(const std::vector<ingest::BoundRoute>& routes);
+    std::optional<ExitStatus> restore_sessions();
+    [[nodiscard]] admin::MqttStatus mqtt_status_now() const;
     Result<std::vector<ingest::BoundRoute>> bind_routes();
     std::optional<ExitStatus> start_forwarding();
     std::optional<ExitStatus> start_admin();
@@ -129,6 +134,8 @@ private:
     std::unique_ptr<ingest::Intake> intake_;
     std::vector<listener::EndpointRules> rules_;  // as the files said last
     std::unique_ptr<listener::Listener> listener_;
+    std::unique_ptr<ingest::Intake> bridge_intake_;  // with counters of its own
+    std::unique_ptr<Bridges> bridges_;
     std::unique_ptr<forward::Forwarder> forwarder_;
     std::unique_ptr<admin::HttpServer> admin_;
     std::unique_ptr<ServiceNotify> notify_;  // where a service manager listens
@@ -242,6 +249,7 @@ std::optional<ExitStatus> App::Impl::open_doors() {
         logging::error("cannot make the topics: {}", routes.error().message());
         return ExitStatus::disk;
     }
+    if (const auto failed = open_bridges(*routes)) return failed;
     intake_ = std::make_unique<ingest::Intake>(
         *log_,
         std::move(*routes),
@@ -273,6 +281,41 @@ std::optional<ExitStatus> App::Impl::open_doors() {
         return ExitStatus::port_taken;
     }
     listener_ = std::move(*listener);
+    if (const auto failed = restore_sessions()) return failed;
+    door_.attach(*log_, *intake_, *listener_);
+    if (!bridges_->empty()) door_.attach_bridges(*bridges_, *bridge_intake_);
+    return std::nullopt;
+}
+
+std::optional<ExitStatus> App::Impl::open_bridges(const std::vector<ingest::BoundRoute>& routes) {
+    bridge_intake_ = std::make_unique<ingest::Intake>(
+        *log_,
+        routes,
+        ingest::Intake::Limits{config_.mqtt.topic_bytes_max, log_->config().group_bytes}
+    );
+    std::vector<std::string> problems;
+    bridges_ = std::make_unique<Bridges>(
+        config_,
+        bridge::LogSide::Wiring{
+            *log_,
+            *bridge_intake_,
+            [this](auto task) { asio::post(io_, std::move(task)); },
+            [this] { door_.on_turn(wall_now()); },
+            [this] { door_.on_turn_end(); },
+            [](std::string_view kind, std::string_view text) {
+                const bool is_good = kind.ends_with(" up");
+                const auto level = is_good ? logging::Level::notice : logging::Level::warning;
+                logging::limited(level, kind, "{}", text);
+            }},
+        problems
+    );
+    for (const auto& problem : problems)
+        logging::error("{}", problem);
+    if (!problems.empty()) return ExitStatus::configuration;
+    return std::nullopt;
+}
+
+std::optional<ExitStatus> App::Impl::restore_sessions() {
     // The log's recovery has folded into it what the journal had of them, if the disk took it.
     const auto sessions = keeper_->sessions();
     if (!sessions) {
@@ -288,9 +331,9 @@ std::optional<ExitStatus> App::Impl::open_doors() {
         state = change.empty() ? Buffer{} : listener::merge_session_states(state, {&change, 1});
     }
     for (const auto& [client_id, state] : states) {
-        if (!state.empty()) listener_->restore_session(client_id, state);
+        if (state.empty() || bridges_->restore(client_id, state)) continue;
+        listener_->restore_session(client_id, state);
     }
-    door_.attach(*log_, *intake_, *listener_);
     return std::nullopt;
 }
 
@@ -335,8 +378,13 @@ std::optional<ExitStatus> App::Impl::start_admin() {
     admin::Sources sources{*log_, std::string{version}, config_.gateway_id, monotonic_now()};
     sources.ack_latency_micros = &listener_->stats().ack_latency_micros;
     sources.mqtt = [this] {
-        return mqtt_status(intake_->stats(), listener_->stats(), listener_->login_stats());
+        return mqtt_status_now();
     };
+    if (!bridges_->empty()) {
+        sources.bridges = [this] {
+            return bridges_->status();
+        };
+    }
     sources.gaps = [this] {
         return keeper_->known_gaps();
     };
@@ -394,12 +442,17 @@ std::optional<ExitStatus> App::Impl::start_admin() {
     // Nothing fails from here on: what is counted outlives the log's last checkpoint.
     keeper_->count_rejected_by([this] {
         std::vector<storage::RejectedCount> counts;
-        for (const auto& [reason, count] :
-             mqtt_status(intake_->stats(), listener_->stats(), listener_->login_stats()).rejected)
+        for (const auto& [reason, count] : mqtt_status_now().rejected)
             counts.push_back({reason, count});
         return counts;
     });
     return std::nullopt;
+}
+
+admin::MqttStatus App::Impl::mqtt_status_now() const {
+    auto status = mqtt_status(intake_->stats(), listener_->stats(), listener_->login_stats());
+    add_intake(status, bridge_intake_->stats());
+    return status;
 }
 
 void App::Impl::watch_signals() {
@@ -434,6 +487,7 @@ void App::Impl::reload() {
 ExitStatus App::Impl::stop() {
     if (notify_) notify_->stopping();
     listener_->stop_reading();
+    bridges_->stop(io_);
     log_->commit();
     if (forwarder_) forwarder_->stop(flush_max);
     const auto closed = log_->close();

@@ -62,6 +62,30 @@ struct MqttConfig {
     std::size_t retained_bytes_max = 16 * mib;
 };
 
+// A broker that is there already; gateway/bridge.
+struct BridgeConfig {
+    std::string name;
+    std::string url;
+    std::string filters;  // with commas
+    std::string client_id;
+    int qos = 2;
+    bool is_v5 = false;  // else 3.1.1
+    std::string user;
+    std::string password_file;
+    std::string ca_file;
+    std::string certificate_file;
+    std::string key_file;
+    std::chrono::seconds keep_alive{30};
+    std::chrono::seconds connect_timeout{10};
+    std::chrono::seconds session_expiry{std::chrono::hours{24 * 7}};
+    std::uint16_t in_flight_max = 20;
+    std::size_t unreleased_bytes_max = 16 * mib;
+    std::chrono::milliseconds reconnect_min{1'000};
+    std::chrono::milliseconds reconnect_max{60'000};
+};
+
+inline constexpr std::size_t bridges_max = 16;
+
 struct AdminConfig {
     std::string address = "127.0.0.1";
     std::uint16_t port = 8080;
@@ -97,6 +121,7 @@ struct TopicConfig {
 struct Config {
     std::string gateway_id;  // empty: `mp-` + the first 8 hex digits of the log id
     MqttConfig mqtt;
+    std::vector<BridgeConfig> bridges;
     AdminConfig admin;
     std::vector<ingest::RouteSpec> routes;  // first match wins
     std::optional<UpstreamConfig> upstream;

@@ -270,6 +270,7 @@ std::vector<Finding> check_config(const Config& config, const PropertyCheck& che
     check_log(config, findings);
     check_listeners(config, findings);
     check_admin(config, findings);
+    check_bridges(config, findings);
     check_routes(config, findings);
     check_topics(config, findings);
     check_upstream(config, check_property, findings);

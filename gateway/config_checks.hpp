@@ -21,6 +21,12 @@ struct Finding {
     const PropertyCheck& check_property
 );
 
+// [[bridge]]; a part of check_config.
+void check_bridges(const Config& config, std::vector<Finding>& findings);
+
+// The entries of a list's value.
+[[nodiscard]] std::vector<std::string> split_list(std::string_view list);
+
 // The largest record the log will take, as far as the configuration tells: min(1,000,000, ring/8).
 [[nodiscard]] std::size_t record_bytes_max(const storage::LogConfig& log);
 

@@ -13,6 +13,7 @@
 namespace milepost {
 
 [[nodiscard]] std::span<const Key> mqtt_keys();      // mqtt.listener, mqtt, admin
+[[nodiscard]] std::span<const Key> bridge_keys();    // bridge
 [[nodiscard]] std::span<const Key> route_keys();     // route, topic
 [[nodiscard]] std::span<const Key> upstream_keys();  // upstream
 [[nodiscard]] std::span<const Key> log_keys();       // log, time

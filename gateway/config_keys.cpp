@@ -24,6 +24,14 @@ constexpr std::array sections{
     Section{"mqtt", false, "Limits of the MQTT side.", nullptr},
     Section{"admin", false, "HTTP: /healthz, /readyz, /metrics, /api/v1/status.", nullptr},
     Section{
+        "bridge",
+        true,
+        "A second door: a broker that is there already (Mosquitto, EMQX, ...), subscribed to with a\n"
+        "session that it keeps. README, \"A broker in front\", says what it can lose.",
+        [](Config& config) {
+            config.bridges.emplace_back();
+        }},
+    Section{
         "route",
         true,
         "Which Kafka topic a publish goes to; the first route that matches wins. Any [[route]]\n"
@@ -80,7 +88,7 @@ constexpr std::array base_keys{
 // In the order of packaging/milepost.toml.
 std::vector<Key> all_keys() {
     std::vector<Key> all{base_keys.begin(), base_keys.end()};
-    for (const auto part : {mqtt_keys(), route_keys(), upstream_keys(), log_keys()}) {
+    for (const auto part : {mqtt_keys(), bridge_keys(), route_keys(), upstream_keys(), log_keys()}) {
         all.insert(all.end(), part.begin(), part.end());
     }
     return all;

@@ -20,9 +20,18 @@ void FrontDoor::attach(storage::Log& log, ingest::Intake& intake, listener::List
     if (log.intake() != storage::IntakeState::open) on_intake(log.intake());
 }
 
+void FrontDoor::attach_bridges(Bridges& bridges, ingest::Intake& intake) {
+    bridges_ = &bridges;
+    bridge_intake_ = &intake;
+}
+
 void FrontDoor::on_turn(Timestamp now) {
+    const bool is_synced = clock_.is_synced(monotonic_now());
     intake_->set_now(now);
-    intake_->set_clock_synced(clock_.is_synced(monotonic_now()));
+    intake_->set_clock_synced(is_synced);
+    if (bridge_intake_ == nullptr) return;
+    bridge_intake_->set_now(now);
+    bridge_intake_->set_clock_synced(is_synced);
 }
 
 mqtt::Taken FrontDoor::on_publish(
@@ -92,6 +101,9 @@ void FrontDoor::on_notice(std::string_view kind, std::string_view text) {
 
 void FrontDoor::on_durable(std::span<const AckToken> tokens) {
     listener_->acked(tokens);
+    if (bridges_ == nullptr) return;
+    bridges_->acked(tokens);
+    bridges_->retry();
 }
 
 void FrontDoor::on_new_ring(const ErrorCode& why) {
@@ -114,6 +126,7 @@ void FrontDoor::on_intake(storage::IntakeState state) {
         logging::notice("readings are taken in again");
     }
     listener_->set_intake_open(is_open);
+    if (is_open && bridges_ != nullptr) bridges_->retry();
 }
 
 }  // namespace milepost

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/bridges.hpp"
 #include "gateway/clock_sync.hpp"
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
@@ -28,6 +29,9 @@ public:
 
     // Before the listener starts; all three outlive the last call.
     void attach(storage::Log& log, ingest::Intake& intake, listener::Listener& listener);
+
+    // The second door, with counters of its own; both outlive the last call too.
+    void attach_bridges(Bridges& bridges, ingest::Intake& intake);
 
     // From the sockets to the log.
     void on_turn(Timestamp now) override;
@@ -65,6 +69,8 @@ private:
     storage::Log* log_ = nullptr;
     ingest::Intake* intake_ = nullptr;
     listener::Listener* listener_ = nullptr;
+    Bridges* bridges_ = nullptr;  // null: there are none
+    ingest::Intake* bridge_intake_ = nullptr;
     bool was_open_ = true;
 };
 

@@ -1,5 +1,6 @@
 #include "gateway/access_files.hpp"
 #include "gateway/app.hpp"
+#include "gateway/bridges.hpp"
 #include "gateway/config.hpp"
 #include "gateway/flags.hpp"
 #include "gateway/logging.hpp"
@@ -21,10 +22,12 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%s\n", error.text().c_str());
     if (!loaded.errors.empty()) return static_cast<int>(ExitStatus::configuration);
     if (flags->check_config) {
-        const auto files = read_access_files(loaded.config.mqtt, {});
-        for (const auto& problem : files.problems)
+        auto problems = read_access_files(loaded.config.mqtt, {}).problems;
+        for (auto& problem : check_bridge_files(loaded.config))
+            problems.push_back(std::move(problem));
+        for (const auto& problem : problems)
             std::fprintf(stderr, "%s\n", problem.c_str());
-        if (!files.problems.empty()) return static_cast<int>(ExitStatus::configuration);
+        if (!problems.empty()) return static_cast<int>(ExitStatus::configuration);
         std::puts("configuration is good");
         return static_cast<int>(ExitStatus::ok);
     }

@@ -45,6 +45,31 @@ upstream::ProducerSettings producer_settings(const Config& config) {
     return settings;
 }
 
+std::vector<admin::NamedCount> received_counts(const ingest::IntakeStats& intake) {
+    return {
+        {"qos0", intake.received_qos0.value()},
+        {"qos1", intake.received_qos1.value()},
+        {"qos2", intake.received_qos2.value()},
+        {"will", intake.received_wills.value()},
+    };
+}
+
+std::vector<admin::NamedCount> rejected_counts(const ingest::IntakeStats& intake) {
+    return {
+        {"qos0_overload", intake.rejected_qos0_overload.value()},
+        {"no_route", intake.rejected_no_route.value()},
+        {"too_large", intake.rejected_too_large.value()},
+        {"acl", intake.rejected_acl.value()},
+        {"duplicate", intake.rejected_duplicate.value()},
+    };
+}
+
+// The same names in the same order.
+void add_counts(std::vector<admin::NamedCount>& to, const std::vector<admin::NamedCount>& counts) {
+    for (std::size_t i = 0; i < to.size(); ++i)
+        to[i].count += counts[i].count;
+}
+
 }  // namespace
 
 listener::Options listener_options(const MqttConfig& mqtt, const storage::LogConfig& log) {
@@ -145,21 +170,10 @@ admin::MqttStatus mqtt_status(
     status.subscriptions = listener.subscriptions.value();
     status.retained_messages = listener.retained_messages.value();
     status.publish_memory_bytes = listener.publish_memory_bytes.value();
-    status.received = {
-        {"qos0", intake.received_qos0.value()},
-        {"qos1", intake.received_qos1.value()},
-        {"qos2", intake.received_qos2.value()},
-        {"will", intake.received_wills.value()},
-    };
+    status.received = received_counts(intake);
     status.accepted = intake.accepted.value();
     status.acked = listener.acks.value();
-    status.rejected = {
-        {"qos0_overload", intake.rejected_qos0_overload.value()},
-        {"no_route", intake.rejected_no_route.value()},
-        {"too_large", intake.rejected_too_large.value()},
-        {"acl", intake.rejected_acl.value()},
-        {"duplicate", intake.rejected_duplicate.value()},
-    };
+    status.rejected = rejected_counts(intake);
     status.events = {
         {"connections_accepted", listener.accepted_connections.value()},
         {"connections_refused", listener.refused_connections.value()},
@@ -192,6 +206,12 @@ admin::MqttStatus mqtt_status(
         {"user_properties_dropped", intake.dropped_user_properties.value()},
     };
     return status;
+}
+
+void add_intake(admin::MqttStatus& status, const ingest::IntakeStats& intake) {
+    add_counts(status.received, received_counts(intake));
+    add_counts(status.rejected, rejected_counts(intake));
+    status.accepted += intake.accepted.value();
 }
 
 admin::UpstreamStatus upstream_status(

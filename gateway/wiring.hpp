@@ -30,6 +30,8 @@ namespace milepost {
     const listener::ListenerStats& listener,
     const access::LoginStats& logins
 );
+// What came in by the second door is added to what came in by the first.
+void add_intake(admin::MqttStatus& status, const ingest::IntakeStats& intake);
 [[nodiscard]] admin::UpstreamStatus upstream_status(
     const UpstreamConfig& config,
     const forward::ForwardStatus& status,

@@ -144,6 +144,24 @@ void write_upstream(JsonWriter& writer, const Sources& sources) {
     writer.end_object();
 }
 
+void write_bridges(JsonWriter& writer, const Sources& sources) {
+    writer.key("bridges").begin_array();
+    const auto bridges = sources.bridges ? sources.bridges() : std::vector<BridgeStatus>{};
+    for (const auto& bridge : bridges) {
+        writer.begin_object();
+        writer.key("name").text(bridge.name);
+        writer.key("url").text(bridge.url);
+        writer.key("state").text(bridge.state);
+        writer.key("connected_since_ms").integer(bridge.connected_since_ms);
+        writer.key("waits_for_log").boolean(bridge.waits_for_log);
+        writer.key("last_error").text(bridge.last_error);
+        writer.key("last_error_ms").integer(bridge.last_error_ms);
+        write_counts(writer, "counts", bridge.counts);
+        writer.end_object();
+    }
+    writer.end_array();
+}
+
 void write_gaps(JsonWriter& writer, const Sources& sources) {
     writer.key("gaps").begin_array();
     if (sources.gaps) {
@@ -194,6 +212,7 @@ Response status(const Sources& sources, const Target&, Moment now) {
     write_log(writer, sources);
     write_totals(writer, sources);
     write_upstream(writer, sources);
+    write_bridges(writer, sources);
     writer.key("partitions").begin_array();
     for (const auto& partition : partition_statuses(sources, now)) {
         write_partition(writer, partition);

@@ -251,6 +251,30 @@ void append_upstream(std::string& to, const Sources& sources) {
     );
 }
 
+void append_bridges(std::string& to, const Sources& sources) {
+    if (!sources.bridges) return;
+    const auto bridges = sources.bridges();
+    constexpr std::string_view up = "milepost_bridge_up";
+    head(to, up, "gauge", "Whether the broker of a [[bridge]] is connected and subscribed to.");
+    for (const auto& bridge : bridges) {
+        const int value = bridge.state == "up" ? 1 : 0;
+        to += fmt::format("{}{{bridge=\"{}\"}} {}\n", up, label(bridge.name), value);
+    }
+    constexpr std::string_view events = "milepost_bridge_events_total";
+    head(to, events, "counter", "What came from the broker of a [[bridge]], and its connections.");
+    for (const auto& bridge : bridges) {
+        for (const auto& [event, count] : bridge.counts) {
+            to += fmt::format(
+                "{}{{bridge=\"{}\",event=\"{}\"}} {}\n",
+                events,
+                label(bridge.name),
+                event,
+                count
+            );
+        }
+    }
+}
+
 }  // namespace
 
 void append_histogram(
@@ -294,6 +318,7 @@ std::string metrics_text(const Sources& sources, Moment now) {
     append_log(to, sources, now.monotonic);
     append_partitions(to, sources, now);
     append_upstream(to, sources);
+    append_bridges(to, sources);
     return to;
 }
 

@@ -89,6 +89,18 @@ std::vector<std::string> degraded_reasons(const Sources& sources, Instant now) {
     if (const auto waits = commit_wait_seconds(sources, now); waits > hung_commit_seconds) {
         reasons.push_back(fmt::format("disk: a commit waits for it since {:.0f} s", waits));
     }
+    if (sources.bridges) {
+        for (const auto& bridge : sources.bridges()) {
+            if (bridge.state == "up") continue;
+            const auto& why = bridge.last_error;
+            reasons.push_back(fmt::format(
+                "bridge {}: {}{}",
+                bridge.name,
+                bridge.state,
+                why.empty() ? std::string{} : ": " + why
+            ));
+        }
+    }
     if (sources.upstream) {
         const auto upstream = sources.upstream();
         // What `degraded` has said in other words is not said again.

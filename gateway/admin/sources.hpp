@@ -34,6 +34,18 @@ struct MqttStatus {
     std::vector<NamedCount> events{};    // takeovers, protocol_errors, keep_alive_timeouts, …
 };
 
+// One [[bridge]].
+struct BridgeStatus {
+    std::string name{};
+    std::string url{};
+    std::string state{};                   // connecting, up, down, stopped
+    std::int64_t connected_since_ms = -1;  // wall time; -1: it is not
+    std::string last_error{};
+    std::int64_t last_error_ms = -1;
+    bool waits_for_log = false;
+    std::vector<NamedCount> counts{};  // received, duplicates, redelivered, …
+};
+
 struct UpstreamStatus {
     std::string bootstrap_servers{};
     std::string delivery = "at_least_once";  // or exactly_once
@@ -74,6 +86,7 @@ struct Sources {
     // Refused readings since the folder was made; empty: as `mqtt` has them.
     std::function<std::vector<NamedCount>()> rejected_ever{};
     std::function<WearStatus()> wear{};  // may be empty
+    std::function<std::vector<BridgeStatus>()> bridges{};  // empty: none is configured
 };
 
 }  // namespace milepost::admin

@@ -29,7 +29,8 @@ mqtt::Taken Intake::publish(
     const mqtt::Publish& publish,
     std::string_view client_id,
     AckToken token,
-    Bytes session_change
+    Bytes session_change,
+    std::string_view session_key
 ) {
     const bool wants_ack = publish.qos != mqtt::Qos::at_most_once;
     const std::optional<AckToken> ack = wants_ack ? std::optional{token} : std::nullopt;
@@ -49,7 +50,8 @@ mqtt::Taken Intake::publish(
         publish.properties,
         publish.retain,
         /*is_will=*/false,
-        session_change};
+        session_change,
+        session_key};
     const auto found = place(publish.topic, client_id);
     if (!found) {
         received.add();
@@ -141,7 +143,8 @@ ErrorCode Intake::append(
         partitions[static_cast<std::size_t>(number)],
         record,
         token,
-        {message.client_id, message.session_change}
+        {message.session_key.empty() ? message.client_id : message.session_key,
+         message.session_change}
     );
     return appended ? ErrorCode{} : appended.error();
 }

@@ -50,6 +50,7 @@ struct Message {
     bool retain = false;
     bool is_will = false;
     Bytes session_change{};  // as in Intake::publish
+    std::string_view session_key{};
 };
 
 // MQTT message -> route -> key, headers, partition -> record in the open group. Where a message
@@ -66,12 +67,14 @@ public:
     // A PUBLISH. The token comes back when the record is durable, or, for a refused one, with the
     // acks around it. `later`: the log takes nothing at the moment; nothing was counted. QoS 0 that
     // is dropped is `refused`.
-    // `session_change` of the client becomes durable with the record; not with a refusal.
+    // `session_change` of the client becomes durable with the record; not with a refusal. It goes
+    // into the row of `session_key`; empty: of the client id.
     mqtt::Taken publish(
         const mqtt::Publish& publish,
         std::string_view client_id,
         AckToken token,
-        Bytes session_change = {}
+        Bytes session_change = {},
+        std::string_view session_key = {}
     );
 
     // A PUBLISH that was taken before: counted, and its token comes back when what is before it in

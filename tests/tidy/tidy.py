@@ -25,6 +25,11 @@ MAY_INCLUDE = {
         "storage/base", "storage/format", "storage/log/appender.hpp", "storage/log/errc.hpp",
         "gateway/mqtt/packet.hpp", "gateway/mqtt/properties.hpp",
     ],
+    "gateway/bridge": [
+        "storage/base", "storage/log/appender.hpp", "gateway/mqtt", "gateway/ingest", "gateway/forward/backoff.hpp",
+        "gateway/listener/content_hash.hpp", "gateway/listener/publish_memory.hpp",
+        "gateway/listener/session_state.hpp", "gateway/listener/subscriber_state.hpp",
+    ],
     "gateway/upstream": ["storage/base", "storage/format"],
     "gateway/forward": [
         "storage/base", "storage/format", "storage/log", "storage/meta", "gateway/upstream",

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Mosquitto in front of the gateway: SIGKILLs of the gateway while messages flow, Mosquitto restarted, or away at start.
+
+    python3 tests/system/bridge.py          a few kills
+    python3 tests/system/bridge.py --full   30 kills while 4,000 QoS 2 messages flow, with 3.1.1 and with 5.0
+
+Every content is published twice, one after the other: neither a lost reading nor a doubled one can hide, and
+two that are equal are two.
+"""
+
+import argparse
+import getpass
+import random
+import subprocess
+import threading
+import time
+
+from support import checks, gateway as gateway_module
+from support.checks import expect, say
+import processes
+
+ROUTES = [{"filter": "site/#", "topic": "site", "partitions": 1}]
+FLOW_LIMIT_S = 120
+
+
+class Mosquitto:
+    """With its persistence saved at each change, so that a restart keeps sessions and queues."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.folder.mkdir()
+        self.port = processes.free_ports(1)[0]
+        self.process = None
+        (folder / "mosquitto.conf").write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nper_listener_settings false\n"
+            f"persistence true\npersistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1000000\n"
+            f"set_tcp_nodelay true\nuser {getpass.getuser()}\n")
+
+    def start(self):
+        with open(self.folder / "mosquitto.log", "ab") as out:
+            self.process = processes.start(
+                [checks.foreign("mosquitto", "mosquitto"), "-v", "-c", str(self.folder / "mosquitto.conf")],
+                stdout=out, stderr=out)
+        processes.wait_until(lambda: self.publish("probe", ["x"], qos=0, must=False), within_s=10,
+                             what="mosquitto answers")
+
+    def stop(self):
+        """SIGTERM: it saves its database."""
+        processes.stop(self.process)
+
+    def publish(self, topic, lines, *, qos, must=True):
+        done = subprocess.run(
+            [checks.foreign("mosquitto_pub", "mosquitto-clients"), "-h", "127.0.0.1", "-p", str(self.port), "-V", "mqttv5",
+             "-q", str(qos), "-t", topic, "-l"], input="".join(f"{line}\n" for line in lines), text=True,
+            capture_output=True, timeout=FLOW_LIMIT_S)
+        if must and done.returncode != 0:
+            raise checks.Failed(f"mosquitto_pub: {done.returncode} {done.stderr}")
+        return done.returncode == 0
+
+
+def bridge_of(port, *, qos=2, version="3.1.1", name="site", more=""):
+    return (f'[[bridge]]\nname = "{name}"\nurl = "mqtt://127.0.0.1:{port}"\nfilters = "site/#"\nqos = {qos}\n'
+            f'version = "{version}"\nreconnect_min = "20ms"\nreconnect_max = "200ms"\n{more}')
+
+
+def state(gateway, index=0):
+    return gateway.status()["bridges"][index]
+
+
+def wait_up(gateway):
+    processes.wait_until(lambda: state(gateway)["state"] == "up", within_s=20, every_s=0.01, what="the bridge is up")
+
+
+def durable(gateway):
+    return sum(one["durable"] for one in gateway.status()["partitions"] if one["topic"] == "site")
+
+
+def wait_durable(gateway, count):
+    processes.wait_until(lambda: durable(gateway) >= count, within_s=FLOW_LIMIT_S, every_s=0.02,
+                         what=f"{count} records are durable")
+
+
+def wait_quiet(gateway):
+    """Until no record has come for a while."""
+    seen = []
+
+    def is_quiet():
+        seen.append(durable(gateway))
+        return len(seen) > 10 and len(set(seen[-10:])) == 1
+    processes.wait_until(is_quiet, within_s=FLOW_LIMIT_S, every_s=0.05, what="nothing comes any more")
+
+
+def contents(count):
+    return [f"{number // 2}" for number in range(count)]
+
+
+def records(gateway):
+    return [record["payload"] for record in gateway.consume()]
+
+
+def kills(folder, version, qos, count, kill_count, seed):
+    """A flow of `count` messages out of a full queue, the gateway killed meanwhile."""
+    chance = random.Random(seed)
+    broker = Mosquitto(folder / "mosquitto")
+    broker.start()
+    try:
+        with gateway_module.Gateway(folder / "gateway", routes=ROUTES, log={"commit_interval_min": "1ms"},
+                                    extra=bridge_of(broker.port, qos=qos, version=version)) as gateway:
+            gateway.start()
+            wait_up(gateway)
+            expected = contents(count)
+            publisher = threading.Thread(target=broker.publish, args=("site/a", expected), kwargs={"qos": 2})
+            publisher.start()
+            in_flow = 0
+            for _ in range(kill_count):
+                begun = durable(gateway)
+                time.sleep(chance.uniform(0.01, 0.12))
+                in_flow += begun < durable(gateway) < count
+                gateway.expect_running()
+                gateway.kill()
+                gateway.start()
+                wait_up(gateway)
+            publisher.join(FLOW_LIMIT_S)
+            wait_durable(gateway, count)
+            wait_quiet(gateway)
+            counted = state(gateway)["counts"]
+            expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
+            found = records(gateway)
+            say(f"{version} QoS {qos}: {kill_count} kills, {in_flow} of them in the flow, {len(found)} records; "
+                f"since the last start {counted}")
+            if qos == 2:
+                expect(found == expected, f"{version}: exactly {count} records, in order")
+            else:
+                expect(is_at_least_once(found, expected), f"{version}: none lost, {len(found) - count} doubled")
+            say(gateway.verify())
+    finally:
+        broker.stop()
+
+
+def is_at_least_once(found, expected):
+    return all(found.count(content) >= 2 for content in set(expected)) and set(found) == set(expected)
+
+
+def broker_restarts(folder, version):
+    """Mosquitto is away at the gateway's start, and restarted in the flow, with its persistence."""
+    broker = Mosquitto(folder / "mosquitto")
+    with gateway_module.Gateway(folder / "gateway", routes=ROUTES,
+                                extra=bridge_of(broker.port, version=version)) as gateway:
+        gateway.start()
+        processes.wait_until(lambda: state(gateway)["state"] == "down", within_s=10, what="the bridge says it is down")
+        expect(state(gateway)["last_error"] != "" and gateway.ready()[0] == 200,
+               f"{version}: a broker that is away is said, and the gateway serves: {state(gateway)['last_error']}")
+        expect(any("bridge site" in reason for reason in gateway.status()["degraded"]), "and is called degraded")
+        broker.start()
+        try:
+            wait_up(gateway)
+            expected = []
+            for part in range(3):
+                lines = contents(200)
+                broker.publish(f"site/{part}", lines, qos=2)
+                expected += lines
+                broker.stop()
+                broker.start()
+                wait_up(gateway)
+            wait_durable(gateway, len(expected))
+            wait_quiet(gateway)
+            expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
+            expect(records(gateway) == expected, f"{version}: exactly {len(expected)} records, in order, over 3 restarts "
+                                                 "of Mosquitto")
+        finally:
+            broker.stop()
+
+
+def retained_once(folder, version):
+    """A session that is still there is not subscribed again: that would bring retained messages again."""
+    broker = Mosquitto(folder / "mosquitto")
+    broker.start()
+    try:
+        with gateway_module.Gateway(folder / "gateway", routes=ROUTES,
+                                    extra=bridge_of(broker.port, version=version)) as gateway:
+            subprocess.run([checks.foreign("mosquitto_pub", "mosquitto-clients"), "-p", str(broker.port), "-q", "2", "-r",
+                            "-t", "site/kept", "-m", "retained"], check=True, timeout=10)
+            gateway.start()
+            wait_durable(gateway, 1)
+            for _ in range(2):
+                expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
+                gateway.start()
+                wait_up(gateway)
+            broker.publish("site/a", ["last"], qos=2)
+            wait_durable(gateway, 2)
+            expect(gateway.terminate() == 0, "and again")
+            expect(records(gateway) == ["retained", "last"], f"{version}: a retained message comes once")
+    finally:
+        broker.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    count, kill_count = (4000, 30) if options.full else (400, 4)
+    with checks.scratch() as folder:
+        for number, (version, qos) in enumerate((("3.1.1", 2), ("5.0", 2), ("3.1.1", 1), ("5.0", 1))):
+            if qos == 1 and version == "5.0" and not options.full:
+                continue
+            kills(folder_of(folder, number), version, qos, count, kill_count, options.seed + number)
+        for number, version in enumerate(("3.1.1", "5.0")):
+            if version == "5.0" and not options.full:
+                continue
+            broker_restarts(folder_of(folder, f"restart{number}"), version)
+        retained_once(folder_of(folder, "retained"), "3.1.1")
+
+
+def folder_of(folder, name):
+    made = folder / f"case{name}"
+    made.mkdir()
+    return made
+
+
+if __name__ == "__main__":
+    checks.run(main)
