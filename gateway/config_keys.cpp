@@ -26,7 +26,8 @@ constexpr std::array sections{
     Section{
         "bridge",
         true,
-        "A second door: a broker that is there already (Mosquitto, EMQX, ...), subscribed to with a\n"
+        "A second door: a broker that is there already (Mosquitto, EMQX, ...), subscribed to with "
+        "a\n"
         "session that it keeps. README, \"A broker in front\", says what it can lose.",
         [](Config& config) {
             config.bridges.emplace_back();
@@ -88,7 +89,8 @@ constexpr std::array base_keys{
 // In the order of packaging/milepost.toml.
 std::vector<Key> all_keys() {
     std::vector<Key> all{base_keys.begin(), base_keys.end()};
-    for (const auto part : {mqtt_keys(), bridge_keys(), route_keys(), upstream_keys(), log_keys()}) {
+    for (const auto part :
+         {mqtt_keys(), bridge_keys(), route_keys(), upstream_keys(), log_keys()}) {
         all.insert(all.end(), part.begin(), part.end());
     }
     return all;

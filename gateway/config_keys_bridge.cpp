@@ -17,7 +17,7 @@ constexpr std::array table{
     Key{"bridge",
         "name",
         KeyType::text,
-        "",
+        "\"plant\"",
         {1, 64},
         "",
         "Names it in status, metrics and log lines, and what is kept of its session: letters, "
@@ -29,7 +29,7 @@ constexpr std::array table{
     Key{"bridge",
         "url",
         KeyType::text,
-        "",
+        "\"mqtt://127.0.0.1:1884\"",
         {1, 512},
         "",
         "\"mqtt://host:1883\", or \"mqtts://host:8883\" with TLS. Required.",
@@ -39,7 +39,7 @@ constexpr std::array table{
     Key{"bridge",
         "filters",
         KeyType::list,
-        "",
+        "\"vehicles/#\"",
         {1, 65'535},
         "",
         "What to subscribe to, with commas or as an array. Each reading should match one of them "
@@ -72,7 +72,7 @@ constexpr std::array table{
     Key{"bridge",
         "client_id",
         KeyType::text,
-        "",
+        "\"milepost-plant\"",
         {1, mqtt_text_bytes_max},
         "",
         "Must not be anybody else's. Also the key of records whose route captures no vehicle id.\n"
