@@ -1,10 +1,10 @@
 #pragma once
 
+#include "firmware-sim/random.hpp"
 #include "storage/base/time.hpp"
 
 #include <chrono>
 #include <cstdint>
-#include <random>
 
 namespace milepost::fleet {
 
@@ -25,7 +25,7 @@ public:
     void reset() { step_ = first; }
 
 private:
-    std::mt19937_64 random_;
+    Random random_;
     std::chrono::milliseconds step_ = first;
 };
 

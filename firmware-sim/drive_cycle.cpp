@@ -178,10 +178,4 @@ void DriveCycle::wear() {
     }
 }
 
-// Not std::uniform_real_distribution: its results are not the same in every library.
-double DriveCycle::uniform(double from, double to) {
-    const double unit = static_cast<double>(random_() >> 11U) * 0x1p-53;
-    return from + (to - from) * unit;
-}
-
 }  // namespace milepost::fleet

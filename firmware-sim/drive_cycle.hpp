@@ -1,11 +1,11 @@
 #pragma once
 
+#include "firmware-sim/random.hpp"
 #include "firmware-sim/route.hpp"
 
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -56,10 +56,11 @@ private:
     void use_energy(double power);
     void warm_up(double power);
     void wear();
-    double uniform(double from, double to);
+
+    double uniform(double from, double to) { return random_.uniform(from, to); }
 
     const Route* route_;
-    std::mt19937_64 random_;
+    Random random_;
     Drive drive_;
     DriveState state_;
     std::chrono::milliseconds left_over_{0};

@@ -1,6 +1,7 @@
 #include "firmware-sim/flags.hpp"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include <charconv>
 #include <cmath>
@@ -22,6 +23,11 @@ std::string check_prefix(const std::string& text) {
     return text.size() <= prefix_bytes_max && sensors::is_vehicle_id(text)
                ? ""
                : "'" + text + "' is not 1 to 48 of [A-Za-z0-9._-]";
+}
+
+// MQTT 1.5.4: a string of at most 65,535 bytes.
+std::string check_credential(const std::string& text) {
+    return text.size() <= 0xffff ? "" : "longer than 65535 bytes";
 }
 
 std::string check_topic(const std::string& text) {
@@ -57,7 +63,7 @@ std::optional<std::chrono::milliseconds> parse_duration(const std::string& text)
 
 std::variant<Options, Exit> parse_flags(int count, const char* const* arguments) {
     Options options;
-    auto& [fleet, paho, ledger_path, is_json, is_quiet] = options;
+    auto& [fleet, link, link_kind, ledger_path, is_json, is_quiet] = options;
     CLI::App app{
         "A fleet of simulated vehicles: each publishes its sensors' readings over MQTT and keeps "
         "every one until the gateway has acknowledged it.",
@@ -66,8 +72,22 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     std::string drain = "30s";
     std::string version = "mqttv311";
     app.set_version_flag("--version", "milepost-fleet " MILEPOST_VERSION);
-    app.add_option("--host", paho.host, "The gateway's host")->capture_default_str();
-    app.add_option("-p,--port", paho.port, "Its MQTT port")->capture_default_str();
+    std::string kind = "auto";
+    app.set_help_flag("--help", "Print this help message and exit");
+    app.add_option("-h,--host", link.host, "The gateway's host")->capture_default_str();
+    app.add_option("-p,--port", link.port, "Its MQTT port")->capture_default_str();
+    app.add_option("-u,--username", link.user, "Log in as this user; needs --pw")
+        ->check(check_credential);
+    app.add_option("-P,--pw", link.password, "The user's password")->check(check_credential);
+    app.add_option(
+           "--link",
+           kind,
+           "Whose MQTT the vehicles speak: paho (Eclipse Paho, a process each, up to 200 "
+           "vehicles), "
+           "direct (the fleet's own, all in one thread), or auto: paho as far as it goes"
+    )
+        ->check(CLI::IsMember({"auto", "paho", "direct"}))
+        ->capture_default_str();
     app.add_option("--vehicles", fleet.vehicles, "How many vehicles")
         ->check(CLI::Range(1U, vehicles_max))
         ->capture_default_str();
@@ -83,7 +103,7 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     app.add_option("--ledger", ledger_path, "Append what becomes of each reading to this file");
     app.add_option("--seed", fleet.seed, "The same seed gives the same drives")
         ->capture_default_str();
-    app.add_option("-q,--qos", paho.qos, "0, 1 or 2")
+    app.add_option("-q,--qos", link.qos, "0, 1 or 2")
         ->check(CLI::Range(0, 2))
         ->capture_default_str();
     app.add_option("-V,--protocol-version", version, "mqttv311 or mqttv5")
@@ -92,13 +112,13 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     app.add_option("-i,--id-prefix", fleet.id_prefix, "What the vehicles' ids begin with")
         ->check(check_prefix)
         ->capture_default_str();
-    app.add_option("--topic-prefix", paho.topic_prefix, "Publish to <prefix>/<id>/telemetry")
+    app.add_option("--topic-prefix", link.topic_prefix, "Publish to <prefix>/<id>/telemetry")
         ->check(check_topic)
         ->capture_default_str();
     app.add_option("--buffer", fleet.buffer_readings, "Readings that a vehicle can keep")
         ->check(CLI::Range(1U, 10'000'000U))
         ->capture_default_str();
-    app.add_option("--max-inflight", paho.in_flight_max, "Unacknowledged publishes of a vehicle")
+    app.add_option("--max-inflight", link.in_flight_max, "Unacknowledged publishes of a vehicle")
         ->check(CLI::Range(1U, 1000U))
         ->capture_default_str();
     app.add_flag("--json", is_json, "Print the summary as one JSON object");
@@ -108,10 +128,21 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     } catch (const CLI::ParseError& error) {
         return Exit{app.exit(error) == 0 ? 0 : exit_usage};
     }
+    if (kind == "paho" && fleet.vehicles > paho_vehicles_max) {
+        fmt::print(
+            stderr,
+            "milepost-fleet: --link paho is for up to {} vehicles: it needs a process "
+            "for each; take --link direct\n",
+            paho_vehicles_max
+        );
+        return Exit{exit_usage};
+    }
+    const bool is_direct = kind == "direct" || fleet.vehicles > paho_vehicles_max;
+    link_kind = is_direct ? LinkKind::direct : LinkKind::paho;
     fleet.duration = *parse_duration(duration);
     fleet.drain = *parse_duration(drain);
-    fleet.has_acks = paho.qos > 0;
-    paho.version = version == "mqttv5" ? MqttVersion::v5 : MqttVersion::v311;
+    fleet.has_acks = link.qos > 0;
+    link.version = version == "mqttv5" ? MqttVersion::v5 : MqttVersion::v311;
     return options;
 }
 

@@ -1,17 +1,26 @@
 #pragma once
 
 #include "firmware-sim/fleet.hpp"
-#include "firmware-sim/paho_link.hpp"
+#include "firmware-sim/link.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 
 namespace milepost::fleet {
 
+// Whose MQTT the vehicles speak.
+enum class LinkKind : std::uint8_t { paho, direct };
+
+// From here on one process for each vehicle is too many.
+inline constexpr std::uint32_t paho_vehicles_max = 200;
+
 struct Options {
     FleetSettings fleet;
-    PahoSettings paho;
+    LinkSettings link;
+    LinkKind link_kind = LinkKind::paho;
     std::string ledger_path;  // empty: none
     bool is_json = false;
     bool is_quiet = false;

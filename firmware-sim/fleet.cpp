@@ -1,5 +1,6 @@
 #include "firmware-sim/fleet.hpp"
 
+#include "firmware-sim/random.hpp"
 #include "storage/base/check.hpp"
 
 #include <fmt/format.h>
@@ -16,16 +17,14 @@ namespace {
 using sensors::LedgerState;
 
 constexpr std::chrono::seconds idle_wait{3600};
+constexpr std::chrono::milliseconds sampling_pause{1};
 constexpr std::chrono::seconds goodbye_wait{1};
 constexpr std::chrono::seconds connect_patience{30};  // a link gives up by itself before
 constexpr std::size_t name_digits_min = 4;
 
-// One seed for each vehicle: the finaliser of splitmix64 over the fleet's seed and the number.
+// One seed for each vehicle.
 std::uint64_t seed_of(std::uint64_t seed, std::uint64_t index) {
-    std::uint64_t mixed = seed + (index + 1) * 0x9e3779b97f4a7c15U;
-    mixed = (mixed ^ (mixed >> 30U)) * 0xbf58476d1ce4e5b9U;
-    mixed = (mixed ^ (mixed >> 27U)) * 0x94d049bb133111ebU;
-    return mixed ^ (mixed >> 31U);
+    return Random{seed + index * 0x9e3779b97f4a7c15U}.next();
 }
 
 std::uint64_t samples_of(const FleetSettings& settings) {
@@ -116,7 +115,9 @@ Instant Fleet::due(std::uint64_t sample) const {
 
 Instant Fleet::next_deadline(const Progress& progress) const {
     Instant next = monotonic_now() + idle_wait;
-    if (is_sampling()) next = std::min(next, due(next_sample_));
+    // A large fleet's readings are taken some at a time: a wait for each would cost more than it.
+    if (is_sampling())
+        next = std::min(next, std::max(due(next_sample_), last_sampled_ + sampling_pause));
     if (!retries_.empty()) next = std::min(next, retries_.top().first);
     return std::min({next, drain_until_, ledger_.next_flush(), progress.next()});
 }
@@ -130,6 +131,7 @@ void Fleet::stop(Instant now) {
 
 void Fleet::sample_due(Instant now) {
     if (!is_sampling() || due(next_sample_) > now) return;
+    last_sampled_ = now;
     const Timestamp wall = wall_now();
     for (; is_sampling() && due(next_sample_) <= now; ++next_sample_) {
         // The vehicles' clock is even and monotone, whatever the machine's does.

@@ -96,6 +96,7 @@ private:
     double sample_distance_s_;
     std::uint64_t next_sample_ = 0;
     std::uint64_t samples_total_;
+    Instant last_sampled_{};
     Instant started_{};
     Timestamp started_wall_;
     Instant drain_until_ = Instant::max();

@@ -51,15 +51,20 @@ Inbox::~Inbox() {
 }
 
 bool Inbox::wait_until(Instant until) {
-    const auto left = std::max(until - monotonic_now(), Duration::zero());
+    if (source_ != nullptr) until = std::min(until, source_->next_turn());
+    if (!posted_.empty()) until = Instant::min();
+    const Instant now = monotonic_now();
+    const auto left = until > now ? until - now : Duration::zero();
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     const std::timespec timeout{
         .tv_sec = seconds.count(),
         .tv_nsec = std::chrono::nanoseconds{left - seconds}.count(),
     };
-    std::array<pollfd, 2> fds{{
+    std::array<pollfd, 3> fds{{
         {.fd = read_fd_, .events = POLLIN, .revents = 0},
         {.fd = stop_fd_, .events = POLLIN, .revents = 0},
+        // A negative one is passed over.
+        {.fd = source_ != nullptr ? source_->descriptor() : -1, .events = POLLIN, .revents = 0},
     }};
     if (::ppoll(fds.data(), fds.size(), &timeout, nullptr) <= 0) return false;
     if (fds[1].revents == 0) return false;
@@ -67,8 +72,10 @@ bool Inbox::wait_until(Instant until) {
     return ::read(stop_fd_, &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal);
 }
 
-void Inbox::take(std::vector<LinkEvent>& events) const {
+void Inbox::take(std::vector<LinkEvent>& events) {
+    if (source_ != nullptr) source_->turn(monotonic_now());
     events.clear();
+    events.swap(posted_);
     std::array<LinkEvent, 64> some{};
     for (;;) {
         const ssize_t got = ::read(read_fd_, some.data(), sizeof some);

@@ -22,6 +22,24 @@ private:
     int fd_;
 };
 
+// Something in the fleet's own thread that waits for descriptors and moments, and posts events.
+class Source {
+public:
+    Source() = default;
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+    virtual ~Source() = default;
+
+    // Readable when turn() has something to do. Not owned by who asks.
+    [[nodiscard]] virtual int descriptor() const = 0;
+
+    // When turn() has something to do even so; the far future if never.
+    [[nodiscard]] virtual Instant next_turn() const = 0;
+
+    // Does what is due at `now`.
+    virtual void turn(Instant now) = 0;
+};
+
 // The reading end, and the one place where the fleet's thread waits.
 class Inbox {
 public:
@@ -36,16 +54,24 @@ public:
 
     [[nodiscard]] int write_fd() const { return write_fd_; }
 
+    // For the fleet's own thread only: an event without a system call.
+    void post(const LinkEvent& event) { posted_.push_back(event); }
+
+    // From now on it waits for this, too, and gives it its turns; nullptr: no longer.
+    void watch(Source* source) { source_ = source; }
+
     // Waits for an event, a request to stop or that moment. True if a stop was asked for.
     [[nodiscard]] bool wait_until(Instant until);
 
     // Everything that came, oldest first. `events` is replaced.
-    void take(std::vector<LinkEvent>& events) const;
+    void take(std::vector<LinkEvent>& events);
 
 private:
     int read_fd_;
     int write_fd_;
     int stop_fd_;
+    Source* source_ = nullptr;
+    std::vector<LinkEvent> posted_;
 };
 
 // Blocks SIGINT and SIGTERM for this thread and those it starts, and gives a descriptor from which

@@ -8,6 +8,20 @@
 
 namespace milepost::fleet {
 
+enum class MqttVersion : std::uint8_t { v311, v5 };
+
+// How all vehicles of a fleet speak to the gateway.
+struct LinkSettings {
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 1883;
+    MqttVersion version = MqttVersion::v311;
+    int qos = 1;
+    std::string topic_prefix = "vehicles";
+    std::size_t in_flight_max = 20;  // 1 to 1000
+    std::string user{};              // empty: none is sent
+    std::string password{};
+};
+
 enum class LinkEventKind : std::uint8_t {
     connected,       // session_present, window
     connect_failed,  // try again later

@@ -35,14 +35,14 @@ struct LinkProcess::Command {
 
     // The life of the child process.
     [[noreturn]] static void serve(
-        const PahoSettings& settings,
+        const LinkSettings& settings,
         std::uint32_t vehicle,
         const std::string& vehicle_id
     );
 };
 
 void LinkProcess::Command::serve(
-    const PahoSettings& settings,
+    const LinkSettings& settings,
     std::uint32_t vehicle,
     const std::string& vehicle_id
 ) {
@@ -77,7 +77,7 @@ void LinkProcess::Command::serve(
 }
 
 LinkProcess::LinkProcess(
-    PahoSettings settings,
+    LinkSettings settings,
     std::uint32_t vehicle,
     std::string vehicle_id,
     const Inbox& inbox

@@ -23,7 +23,7 @@ class LinkProcess final : public Link {
 public:
     // The program must still have one thread whenever connect() is called: it forks.
     LinkProcess(
-        PahoSettings settings,
+        LinkSettings settings,
         std::uint32_t vehicle,
         std::string vehicle_id,
         const Inbox& inbox
@@ -48,7 +48,7 @@ private:
     void post(LinkEventKind kind) const;
     void stop();
 
-    PahoSettings settings_;
+    LinkSettings settings_;
     std::uint32_t vehicle_;
     std::string vehicle_id_;
     const Inbox* inbox_;

@@ -1,14 +1,17 @@
+#include "firmware-sim/direct_link.hpp"
 #include "firmware-sim/flags.hpp"
 #include "firmware-sim/fleet.hpp"
 #include "firmware-sim/inbox.hpp"
 #include "firmware-sim/ledger.hpp"
 #include "firmware-sim/link_process.hpp"
+#include "firmware-sim/network.hpp"
 #include "firmware-sim/progress.hpp"
 #include "firmware-sim/tally.hpp"
 
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -34,12 +37,25 @@ int run(const Options& options) {
         }
         ledger = std::move(*opened);
     }
+    std::optional<Network> network;  // outlives the fleet, whose links use it
+    if (options.link_kind == LinkKind::direct) {
+        if (!allow_sockets(options.fleet.vehicles)) {
+            std::fprintf(
+                stderr,
+                "milepost-fleet: %u vehicles need as many open files: raise ulimit -n\n",
+                options.fleet.vehicles
+            );
+            return 1;
+        }
+        network.emplace(inbox, options.link.host, options.link.port);
+    }
     Fleet fleet{
         options.fleet,
         std::move(ledger),
         inbox,
-        [&](std::uint32_t vehicle, const std::string& id) {
-            return std::make_unique<LinkProcess>(options.paho, vehicle, id, inbox);
+        [&](std::uint32_t vehicle, const std::string& id) -> std::unique_ptr<Link> {
+            if (network) return std::make_unique<DirectLink>(*network, options.link, vehicle, id);
+            return std::make_unique<LinkProcess>(options.link, vehicle, id, inbox);
         }};
     const auto tally = fleet.run(Progress::for_stderr(options.is_quiet));
     if (!tally) {

@@ -140,6 +140,10 @@ public:
         options.set_mqtt_version(version());
         options.set_keep_alive_interval(keep_alive);
         options.set_connect_timeout(connect_timeout);
+        if (!link_->settings_.user.empty()) {
+            options.set_user_name(link_->settings_.user);
+            options.set_password(link_->settings_.password);
+        }
         options.set_max_inflight(static_cast<int>(link_->settings_.in_flight_max));
         if (link_->settings_.version == MqttVersion::v5) {
             options.set_clean_start(false);
@@ -271,7 +275,7 @@ private:
 };
 
 PahoLink::PahoLink(
-    const PahoSettings& settings,
+    const LinkSettings& settings,
     std::uint32_t vehicle,
     const std::string& vehicle_id,
     EventSink sink

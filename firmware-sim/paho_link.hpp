@@ -9,17 +9,6 @@
 
 namespace milepost::fleet {
 
-enum class MqttVersion : std::uint8_t { v311, v5 };
-
-struct PahoSettings {
-    std::string host = "127.0.0.1";
-    std::uint16_t port = 1883;
-    MqttVersion version = MqttVersion::v311;
-    int qos = 1;
-    std::string topic_prefix = "vehicles";
-    std::size_t in_flight_max = 20;  // 1 to 1000: what fits a fresh socket's buffer
-};
-
 // A vehicle's connection through Eclipse Paho MQTT C++: clean start 0, the client id is the
 // vehicle's id. Paho keeps what is in flight in memory and, if the gateway still has the session,
 // sends it again under the same packet ids with DUP when the connection comes back (checked by
@@ -30,7 +19,7 @@ class PahoLink final : public Link {
 public:
     // `vehicle` is the index that the events carry.
     PahoLink(
-        const PahoSettings& settings,
+        const LinkSettings& settings,
         std::uint32_t vehicle,
         const std::string& vehicle_id,
         EventSink sink
@@ -53,7 +42,7 @@ private:
     void replace_client();
     void retire_client();
 
-    PahoSettings settings_;
+    LinkSettings settings_;
     std::uint32_t vehicle_;
     std::string client_id_;
     std::string topic_;

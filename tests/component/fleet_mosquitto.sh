@@ -2,9 +2,10 @@
 # The fleet against a foreign broker: Debian's mosquitto, killed with SIGKILL and started again.
 # Every reading must be acknowledged. Exit 77: no mosquitto here.
 #
-# usage: fleet_mosquitto.sh MILEPOST-FLEET
+# usage: fleet_mosquitto.sh MILEPOST-FLEET LINK
 set -eu
 fleet=$1
+link=$2
 mosquitto=$(PATH=$PATH:/usr/sbin command -v mosquitto) || { echo "skipped: no mosquitto"; exit 77; }
 dir=$(mktemp -d)
 broker=
@@ -32,7 +33,7 @@ while :; do
     [ "$try" -lt 20 ] || { echo "no free port"; cat "$dir/log"; exit 1; }
 done
 
-"$fleet" -p "$port" --vehicles 20 --rate 20 --duration 4s --drain 20s --ledger "$dir/ledger" \
+"$fleet" -p "$port" --link "$link" --vehicles 20 --rate 20 --duration 4s --drain 20s --ledger "$dir/ledger" \
     >"$dir/summary" 2>"$dir/messages" &
 run=$!
 sleep 1.5
