@@ -28,6 +28,11 @@ int main(int argc, char** argv) {
         for (const auto& problem : problems)
             std::fprintf(stderr, "%s\n", problem.c_str());
         if (!problems.empty()) return static_cast<int>(ExitStatus::configuration);
+        if (const auto& config = loaded.config.upstream) {
+            const auto warning =
+                upstream::library_warning(config->librdkafka, upstream::library_version());
+            if (warning) std::fprintf(stderr, "warning: %s\n", warning->c_str());
+        }
         std::puts("configuration is good");
         return static_cast<int>(ExitStatus::ok);
     }

@@ -291,8 +291,13 @@ void RdKafkaProducer::serve_reports(rd_kafka_event_t* event, ProducerListener& l
 }
 
 void RdKafkaProducer::serve_error(rd_kafka_event_t* event, ProducerListener& listener) {
-    const auto error = rd_kafka_event_error(event);
+    auto error = rd_kafka_event_error(event);
     std::string text = rd_kafka_event_error_string(event);
+    // With TLS 1.3 a certificate is refused after the handshake: an alert is what is received, and
+    // librdkafka calls that a broken connection.
+    if (error == RD_KAFKA_RESP_ERR__TRANSPORT && text.find("SSL alert") != std::string::npos) {
+        error = RD_KAFKA_RESP_ERR__SSL;
+    }
     if (error == RD_KAFKA_RESP_ERR__FATAL) {
         text = fatal_reason().value_or(text);
     } else if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {

@@ -24,14 +24,17 @@ class Broker:
     """Use as a context manager: `with Broker() as kafka:` starts it, and leaves nothing behind.
 
     `folder`: where its configuration, data and logs live; None makes a temporary one, removed on exit.
+    `settings` are properties over those of server.properties, `format_options` are for StorageTool (users that log in with SCRAM).
     """
 
-    def __init__(self, folder=None, *, outlive=False):
+    def __init__(self, folder=None, *, outlive=False, settings=None, format_options=()):
         self._temporary = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="milepost-kafka-"))
         self.data = self.folder / "data"
         self._outlive = outlive
         self._process = None
+        self._settings = settings or {}
+        self._format_options = list(format_options)
         self.port = 0
         self.number = 1
         self.heap_mib = HEAP_MIB
@@ -60,14 +63,15 @@ class Broker:
         if about.exists():
             self.port = json.loads(about.read_text())["port"]
             return
-        self.port, controller = processes.free_ports(2)
+        self.port = self.port or processes.free_ports(1)[0]
+        controller = processes.free_ports(1)[0]
         text = (HERE / "server.properties").read_text()
         for name, value in [("PORT", self.port), ("CONTROLLER", controller), ("DATA", self.data)]:
             text = text.replace(f"@{name}@", str(value))
-        self.configuration.write_text(text)
+        self.configuration.write_text(with_settings(text, self._settings))
         command = jars.java_command(128, HERE / "log4j2-tools.properties") + [
             "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID,
-            "-c", str(self.configuration)]
+            "-c", str(self.configuration), *self._format_options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_LIMIT_S)
         if done.returncode != 0:
             raise RuntimeError(f"formatting the broker's folder failed:\n{done.stdout}{done.stderr}")
@@ -166,6 +170,12 @@ class Broker:
             beside = jars.cache_folder() / f"broker.jsa.{os.getpid()}"
             shutil.move(made, beside)
             beside.rename(jars.cache_folder() / "broker.jsa")
+
+
+def with_settings(text, settings):
+    """A properties file with these over what it has."""
+    kept = [line for line in text.splitlines() if line.split("=", 1)[0] not in settings]
+    return "\n".join(kept + [f"{name}={value}" for name, value in settings.items()]) + "\n"
 
 
 def running_in(folder):

@@ -38,17 +38,15 @@ class Node(broker.Broker):
         """Writes server.properties and formats the folder."""
         self.folder.mkdir(parents=True)
         text = (broker.HERE / "server.properties").read_text()
-        lines = [line for line in text.splitlines() if not line.startswith("controller.quorum.bootstrap.servers")]
-        settings = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-        settings.update(REPLICATED)
-        settings.update({
+        text = text.replace("controller.quorum.bootstrap.servers=", "#")
+        settings = dict(REPLICATED, **{
             "node.id": self.number, "log.dirs": self.data, "controller.quorum.voters": voters,
             "listeners": f"TOOLS://127.0.0.1:{self.port},GATEWAY://127.0.0.1:{self.gateway_port},"
                          f"CONTROLLER://127.0.0.1:{self.controller_port}",
             "advertised.listeners": f"TOOLS://127.0.0.1:{self.port},GATEWAY://127.0.0.1:{self.proxy_port}",
             "inter.broker.listener.name": "TOOLS",
             "listener.security.protocol.map": "TOOLS:PLAINTEXT,GATEWAY:PLAINTEXT,CONTROLLER:PLAINTEXT"})
-        self.configuration.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        self.configuration.write_text(broker.with_settings(text, settings))
         (self.folder / "testbed.json").write_text(json.dumps({"port": self.port, "pid": 0}))
         done = subprocess.run(
             jars.java_command(128, broker.HERE / "log4j2-tools.properties") +

@@ -463,6 +463,16 @@ TEST_CASE("exactly_once: what moves, however slowly, is no hang", "[forward]") {
     CHECK(bench.kafka.committed == values(0, 5));
 }
 
+TEST_CASE("exactly_once: a hang is counted from the start at the earliest", "[forward]") {
+    Bench bench;
+    bench.now += hours{1};
+    bench.kafka.hangs = Step::init;
+    bench.run(3);
+    CHECK(bench.degraded().find("nothing was confirmed") == std::string::npos);
+    bench.turn(seconds{31});
+    CHECK(bench.degraded().find("nothing was confirmed for") != std::string::npos);
+}
+
 TEST_CASE("exactly_once: who is not let in tries with another producer", "[forward]") {
     Bench bench;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
