@@ -27,11 +27,11 @@ struct MqttStatus {
     std::int64_t subscriptions = 0;
     std::int64_t retained_messages = 0;
     std::int64_t publish_memory_bytes = 0;  // what sessions remember of publishes they had
-    std::vector<NamedCount> received{};  // qos0, qos1, will
-    std::uint64_t accepted = 0;          // put into the log
-    std::uint64_t acked = 0;             // PUBACKs sent
-    std::vector<NamedCount> rejected{};  // qos0_overload, no_route, too_large, …
-    std::vector<NamedCount> events{};    // takeovers, protocol_errors, keep_alive_timeouts, …
+    std::vector<NamedCount> received{};     // qos0, qos1, will
+    std::uint64_t accepted = 0;             // put into the log
+    std::uint64_t acked = 0;                // PUBACKs sent
+    std::vector<NamedCount> rejected{};     // qos0_overload, no_route, too_large, …
+    std::vector<NamedCount> events{};       // takeovers, protocol_errors, keep_alive_timeouts, …
 };
 
 // One [[bridge]].
@@ -85,7 +85,7 @@ struct Sources {
     std::function<std::vector<std::string>()> degraded{};  // may be empty; reasons besides upstream
     // Refused readings since the folder was made; empty: as `mqtt` has them.
     std::function<std::vector<NamedCount>()> rejected_ever{};
-    std::function<WearStatus()> wear{};  // may be empty
+    std::function<WearStatus()> wear{};                    // may be empty
     std::function<std::vector<BridgeStatus>()> bridges{};  // empty: none is configured
 };
 
