@@ -66,6 +66,11 @@ Result<void> DiskLog::open_journal(RecoveryReport& report) {
             return ring.error();
         }
     }
+    // A ring that an earlier start began to make, of whatever generation: it takes the space of the
+    // next.
+    if (state != JournalState::there) {
+        MILEPOST_TRY(Ring::remove_older(files, journal_folder(config_), 0));
+    }
     switch (decide_folder(state, *segments == SegmentsThere::some)) {
         case FolderDecision::make: return make_journal(generation + 1, false, report);
         case FolderDecision::make_behind_segments:

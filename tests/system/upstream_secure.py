@@ -90,7 +90,7 @@ class Case:
         if self.secret:
             self.secret.write_text(self.wrong)
         self.gateway = gateway_module.Gateway(
-            folder / self.name, upstream=f"127.0.0.1:{port}", extra_first=f'gateway_id = "{self.name}"\n',
+            folder / f"gateway-{self.name}", upstream=f"127.0.0.1:{port}", extra_first=f'gateway_id = "{self.name}"\n',
             routes=[{"filter": "r/{device}", "topic": self.topic, "key": "{device}", "partitions": 1}],
             extra="[upstream.librdkafka]\n" + table)
         checked = subprocess.run([str(checks.program("milepostd")), "--config", str(self.gateway.config),
