@@ -64,6 +64,22 @@ WearFacts wear_of(const json& object) {
         .endurance_bytes = object.at("endurance_bytes").get<std::uint64_t>()};
 }
 
+// A gateway of an earlier version does not say them.
+std::vector<BridgeFacts> bridges_of(const json& page) {
+    std::vector<BridgeFacts> all;
+    for (const auto& object : page.value("bridges", json::array())) {
+        all.push_back(
+            {.name = object.at("name").get<std::string>(),
+             .url = object.at("url").get<std::string>(),
+             .state = object.at("state").get<std::string>(),
+             .last_error = object.at("last_error").get<std::string>(),
+             .waits_for_log = object.at("waits_for_log").get<bool>(),
+             .counts = counts_of(object.at("counts"))}
+        );
+    }
+    return all;
+}
+
 Status status_of(const json& page) {
     Status status;
     status.is_running = true;
@@ -96,6 +112,7 @@ Status status_of(const json& page) {
             status.upstream->drain_seconds = drain->get<double>();
         }
     }
+    status.bridges = bridges_of(page);
     status.partitions = partitions_of(page.at("partitions"));
     for (const auto& object : page.at("gaps"))
         status.gaps.push_back(gap_of(object));

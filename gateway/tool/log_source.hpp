@@ -41,6 +41,16 @@ struct UpstreamFacts {
     std::optional<double> drain_seconds{};  // nullopt: it does not shrink
 };
 
+// A broker that is subscribed to.
+struct BridgeFacts {
+    std::string name;
+    std::string url;
+    std::string state;
+    std::string last_error;      // also of an earlier connection
+    bool waits_for_log = false;  // something was read and cannot be written at the moment
+    std::vector<Count> counts;   // since the gateway's start
+};
+
 // What was written since the gateway's start, and what the disk may be written in its life.
 struct WearFacts {
     std::string device;  // the whole device; empty: not known
@@ -70,6 +80,7 @@ struct Status {
     std::vector<Count> rejected;  // since the folder was made
     WearFacts wear;
     std::optional<UpstreamFacts> upstream;
+    std::vector<BridgeFacts> bridges{};
     std::vector<PartitionFacts> partitions;  // by topic and partition
     std::vector<storage::Gap> gaps;
     std::vector<std::string> notes;

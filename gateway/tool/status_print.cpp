@@ -8,6 +8,8 @@
 
 #include <map>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 namespace milepost::tool {
 
@@ -172,6 +174,19 @@ std::string backlog_text(const UpstreamFacts& upstream) {
     );
 }
 
+// One line: what it is and, where it is not as it should be, why; then what it has counted.
+std::string bridge_text(const BridgeFacts& bridge) {
+    std::string text =
+        fmt::format("bridge       {} {} ({})", bridge.name, bridge.state, bridge.url);
+    if (bridge.state != "up" && !bridge.last_error.empty()) text += ": " + bridge.last_error;
+    if (bridge.waits_for_log) text += "; waits for the log";
+    std::string_view separator = "; ";
+    for (const auto& [what, count] : bridge.counts) {
+        text += fmt::format("{}{} {}", std::exchange(separator, ", "), what, count);
+    }
+    return text + "\n";
+}
+
 void write_partition(JsonWriter& writer, const PartitionFacts& facts) {
     writer.begin_object();
     writer.key("topic").text(facts.name.topic);
@@ -195,6 +210,21 @@ void write_counts(JsonWriter& writer, std::string_view name, const std::vector<C
     writer.end_object();
 }
 
+void write_bridges(JsonWriter& writer, const Status& status) {
+    writer.key("bridges").begin_array();
+    for (const auto& bridge : status.bridges) {
+        writer.begin_object();
+        writer.key("name").text(bridge.name);
+        writer.key("url").text(bridge.url);
+        writer.key("state").text(bridge.state);
+        writer.key("waits_for_log").boolean(bridge.waits_for_log);
+        writer.key("last_error").text(bridge.last_error);
+        write_counts(writer, "counts", bridge.counts);
+        writer.end_object();
+    }
+    writer.end_array();
+}
+
 }  // namespace
 
 std::string status_text(const Status& status) {
@@ -214,6 +244,8 @@ std::string status_text(const Status& status) {
             status.upstream ? upstream_text(*status.upstream) : "none is configured"
         );
         if (status.upstream) text += backlog_text(*status.upstream);
+        for (const auto& bridge : status.bridges)
+            text += bridge_text(bridge);
         text += fmt::format(
             "journal      {} of {} in use\n",
             bytes_text(static_cast<double>(status.ring_used_bytes)),
@@ -272,6 +304,7 @@ std::string status_json(const Status& status) {
     } else {
         writer.null();
     }
+    write_bridges(writer, status);
     writer.key("partitions").begin_array();
     for (const auto& facts : status.partitions)
         write_partition(writer, facts);

@@ -53,7 +53,18 @@ struct Gateway {
                              "rot",
                              Timestamp{7}}};
                     },
-                .degraded = {}}
+                .degraded = {},
+                .bridges =
+                    [] {
+                        admin::BridgeStatus bridge;
+                        bridge.name = "plant";
+                        bridge.url = "mqtt://p:1883";
+                        bridge.state = "down";
+                        bridge.last_error = "refused";
+                        bridge.waits_for_log = true;
+                        bridge.counts = {{"received", 4}};
+                        return std::vector<admin::BridgeStatus>{bridge};
+                    }}
         );
         server = std::move(*opened);
         server->start();
@@ -82,6 +93,15 @@ TEST_CASE("gateway source: the status page is understood", "[source]") {
     CHECK(status.partitions[0].oldest_unsent_seconds > 0);
     REQUIRE(status.gaps.size() == 1);
     CHECK(status.gaps[0].reason == "rot");
+    REQUIRE(status.bridges.size() == 1);
+    const BridgeFacts& bridge = status.bridges[0];
+    CHECK(bridge.name == "plant");
+    CHECK(bridge.url == "mqtt://p:1883");
+    CHECK(bridge.state == "down");
+    CHECK(bridge.last_error == "refused");
+    CHECK(bridge.waits_for_log);
+    REQUIRE(bridge.counts.size() == 1);
+    CHECK(bridge.counts[0].count == 4);
 }
 
 TEST_CASE("gateway source: batches are read from any offset to the end", "[source]") {

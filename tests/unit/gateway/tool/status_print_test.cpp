@@ -81,6 +81,34 @@ TEST_CASE("status: a table that lines up", "[status]") {
     );
 }
 
+TEST_CASE("status: a line for each bridge, with what went wrong while it is not up", "[status]") {
+    auto status = example();
+    status.bridges = {
+        {.name = "plant",
+         .url = "mqtt://p:1883",
+         .state = "up",
+         .last_error = "the connection was lost",
+         .counts = {{"received", 7}, {"duplicates", 1}}},
+        {.name = "yard",
+         .url = "mqtts://y:8883",
+         .state = "down",
+         .last_error = "Bad user name or password",
+         .waits_for_log = true,
+         .counts = {}}};
+    const auto text = status_text(status);
+    CHECK(
+        text.find("\nbridge       plant up (mqtt://p:1883); received 7, duplicates 1\n"
+                  "bridge       yard down (mqtts://y:8883): Bad user name or password; waits for "
+                  "the log\n") != std::string::npos
+    );
+    const auto parsed = nlohmann::json::parse(status_json(status))["bridges"];
+    REQUIRE(parsed.size() == 2);
+    CHECK(parsed[0]["counts"]["received"] == 7);
+    CHECK(parsed[0]["last_error"] == "the connection was lost");
+    CHECK(parsed[1]["state"] == "down");
+    CHECK(parsed[1]["waits_for_log"] == true);
+}
+
 TEST_CASE("status: without an upstream forwarded is -", "[status]") {
     auto status = example();
     status.upstream.reset();
