@@ -1,5 +1,6 @@
 #include "gateway/bridge/paho_subscriber.hpp"
 
+#include "gateway/bridge/failure_text.hpp"
 #include "gateway/bridge/inbound_store.hpp"
 #include "gateway/forward/backoff.hpp"
 #include "gateway/mqtt/encode.hpp"
@@ -144,7 +145,7 @@ private:
             try {
                 why = connect_and_stay();
             } catch (const ::mqtt::exception& failure) {
-                why = failure.to_string();
+                why = connect_failure(failure.get_return_code(), failure.to_string());
             }
             if (is_stopping()) break;
             if (const std::string tls = take_tls_text(); !tls.empty()) why += ": " + tls;
@@ -248,7 +249,7 @@ private:
         options.set_verify(true);
         options.set_error_handler([this](const std::string& line) {
             const std::lock_guard lock{mutex_};
-            tls_text_ = line.substr(0, tls_text_bytes_max);
+            tls_text_ = first_line(line, tls_text_bytes_max);
         });
         return options;
     }

@@ -2,6 +2,7 @@
 """Mosquitto in front of the gateway: SIGKILLs of the gateway while messages flow, Mosquitto restarted, or away at start.
 
     python3 tests/system/bridge.py          a few kills
+    python3 tests/system/bridge.py --only failures   passwords, certificates and brokers that are wrong, beside good ones
     python3 tests/system/bridge.py --full   30 kills while 4,000 QoS 2 messages flow, with 3.1.1 and with 5.0
 
 Every content is published twice, one after the other: neither a lost reading nor a doubled one can hide, and
@@ -16,8 +17,9 @@ import subprocess
 import threading
 import time
 
-from support import checks, gateway as gateway_module
+from support import authority, checks, gateway as gateway_module
 from support.checks import expect, say
+from support.hostile_broker import CONNACK_3, CONNACK_5, HostileBroker, says
 import processes
 
 ROUTES = [{"filter": "site/#", "topic": "site", "partitions": 1}]
@@ -27,7 +29,7 @@ FLOW_LIMIT_S = 120
 class Mosquitto:
     """With its persistence saved at each change, so that a restart keeps sessions and queues."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=""):
         self.folder = folder
         self.folder.mkdir()
         self.port = processes.free_ports(1)[0]
@@ -35,7 +37,7 @@ class Mosquitto:
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nper_listener_settings false\n"
             f"persistence true\npersistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1000000\n"
-            f"set_tcp_nodelay true\nuser {getpass.getuser()}\n")
+            f"set_tcp_nodelay true\nuser {getpass.getuser()}\n{more}")
 
     def start(self):
         with open(self.folder / "mosquitto.log", "ab") as out:
@@ -200,13 +202,100 @@ def retained_once(folder, version):
         broker.stop()
 
 
+GRANTED_3 = b"\x90\x03@ID\x02"
+# What a broker says, and what the line about it has to hold.
+HOSTILE = {
+    "refused3": ("3.1.1", says(CONNACK_3, b"\x90\x03@ID\x80"), "refuses filter `site/#`"),
+    "refused5": ("5.0", says(CONNACK_5, b"\x90\x04@ID\x00\x87"), "refuses filter `site/#`"),
+    "noise": ("3.1.1", says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no answer to CONNECT"),
+    "silent": ("3.1.1", says(b""), "no answer to CONNECT"),
+    "length": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x34\xff\xff\xff\xff\xff\xff"), "connection was lost"),
+    "huge": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x34\xff\xff\xff\x7f\x00\x04site"), None),
+    "topic": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x34\x08\xff\xffsite\x00\x01"), "connection was lost"),
+    "qos3": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x36\x08\x00\x04site\x00\x01"), None),
+    "strangers": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x62\x02\x00\x09\x40\x02\x00\x00\xb0\x02\x77\x77"), None),
+}
+
+
+def failures(folder):
+    """Every way a broker may be wrong at once, and two that are right, in one gateway."""
+    ours, foreign = authority.Authority(folder, "ours"), authority.Authority(folder, "foreign")
+    ours.issue("broker")
+    (folder / "right").write_text("right\n")
+    (folder / "wrong").write_text("wrong\n")
+    subprocess.run([checks.foreign("mosquitto_passwd", "mosquitto"), "-b", "-c", str(folder / "users"), "depot", "right"],
+                   check=True, capture_output=True, timeout=10)
+    tls_port = processes.free_ports(1)[0]
+    broker = Mosquitto(folder / "mosquitto", f"password_file {folder / 'users'}\nlistener {tls_port} 127.0.0.1\n"
+                       f"certfile {ours.path('broker.crt')}\nkeyfile {ours.path('broker.key')}\n")
+    hostile = {name: HostileBroker(script) for name, (_, script, _) in HOSTILE.items()}
+    stays_down = 'reconnect_max = "60s"\nreconnect_min = "60s"\nconnect_timeout = 2\n'
+
+    def bridge(name, port, more="", scheme="mqtt", version="3.1.1"):
+        return (f'[[bridge]]\nname = "{name}"\nurl = "{scheme}://127.0.0.1:{port}"\nfilters = "site/#"\n'
+                f'version = "{version}"\n{stays_down}{more}')
+
+    def login(file):
+        return f'user = "depot"\npassword_file = "{folder / file}"\n'
+
+    def signed_by(who):
+        return f'ca_file = "{who.certificate}"\n'
+
+    expected = {"password": "refuses the connection: not authorised", "authority": "certificate verify failed",
+                **{name: text for name, (_, _, text) in HOSTILE.items() if text is not None}}
+    broker.start()
+    try:
+        extra = (bridge("right", broker.port, login("right"))
+                 + bridge("tls", tls_port, signed_by(ours) + 'client_id = "over-tls"\n', "mqtts")
+                 + bridge("password", broker.port, login("wrong"))
+                 + bridge("authority", tls_port, signed_by(foreign), "mqtts")
+                 + "".join(bridge(name, hostile[name].port, version=HOSTILE[name][0]) for name in HOSTILE))
+        with gateway_module.Gateway(folder / "gateway", routes=ROUTES, extra=extra) as gateway:
+            gateway.start()
+
+            def lines(name):
+                return [line for line in gateway.status()["degraded"] if line.startswith(f"bridge {name}: ")]
+
+            def states():
+                return {one["name"]: one["state"] for one in gateway.status()["bridges"]}
+            processes.wait_until(lambda: all(states()[name] == "down" for name in expected)
+                                 and states()["right"] == states()["tls"] == "up",
+                                 within_s=20, every_s=0.05, what="the wrong ones are down, the right ones up")
+            for name, text in expected.items():
+                found = lines(name)
+                expect(len(found) == 1 and text in found[0] and "\n" not in found[0], f"said once: {found}")
+            for name in hostile:
+                if name not in expected:
+                    say(f"{name}: {states()[name]} {lines(name)}")
+            expect(gateway.ready()[0] == 200, "and the gateway is ready")
+            payloads = contents(100)
+            broker.publish("site/a", payloads, qos=2)
+            wait_durable(gateway, 2 * len(payloads))
+            gateway.expect_running()
+            said = gateway.tool("status", "--url", gateway.url).stdout.decode()
+            expect("\nbridge       right up (" in said and "\nbridge       password down (" in said,
+                   "`milepost status` has a line for each")
+            expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
+            found = collections.Counter(records(gateway))
+            expect(found == collections.Counter(2 * payloads),
+                   "what came over TCP and over TLS is there, once each, and nothing of the hostile brokers")
+    finally:
+        broker.stop()
+        for one in hostile.values():
+            one.close()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=["failures"])
     options = parser.parse_args()
     count, kill_count = (4000, 30) if options.full else (400, 4)
     with checks.scratch() as folder:
+        failures(folder_of(folder, "failures"))
+        if options.only:
+            return
         for number, (version, qos) in enumerate((("3.1.1", 2), ("5.0", 2), ("3.1.1", 1), ("5.0", 1))):
             if qos == 1 and version == "5.0" and not options.full:
                 continue
