@@ -166,19 +166,21 @@ void Retainer::drop(Partition& partition, Offset end) {
 }
 
 // The `.log` goes last: as long as it is there recovery knows that the rest has to go. A file that
-// does not go is tried again at the next run.
+// does not go is tried again at the next run. One after the other, durably: after a power cut some
+// of several removals may have happened and others not, in any order, and were the journal lost,
+// too, nothing would tell that from a hole.
 Result<void> Retainer::remove_old_files() {
-    Result<void> removed;
     if (!old_files_.empty()) MILEPOST_TRY(parts_.checkpointer.save_starts());
-    while (!old_files_.empty() && removed) {
+    MILEPOST_TRY(sync_folders());
+    while (!old_files_.empty()) {
         const OldFile& old = old_files_.front();
         parts_.readers.forget(old.folder, old.segment.base);
         unsynced_folders_.insert(old.folder);
-        removed = remove_segment(parts_.files, old.folder, old.segment.base);
-        if (removed) old_files_.pop_front();
+        MILEPOST_TRY(remove_segment(parts_.files, old.folder, old.segment.base));
+        old_files_.pop_front();
+        MILEPOST_TRY(sync_folders());
     }
-    const Result<void> synced = sync_folders();
-    return removed ? synced : removed;
+    return {};
 }
 
 // Were the journal lost later, an old name that is there again would be taken for the start.
