@@ -217,7 +217,7 @@ TEST_CASE("forward_engine: who is not let in tries with another producer", "[for
         bench.turn(milliseconds{100});
     CHECK(bench.upstream.producers >= 2);
     CHECK(bench.upstream.producers <= 6);
-    CHECK(bench.status().degraded.at(0) == "producer: certificate expired");
+    CHECK(bench.status().degraded.at(0).find("certificate expired") != std::string::npos);
     bench.upstream.login_refused.clear();
     bench.live();
     CHECK(bench.forwarded(0) == Offset{3});
