@@ -10,6 +10,8 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -373,6 +375,22 @@ TEST_CASE("log: without its journal it goes on behind the segments", "[log]") {
     f.check_values(f.topic(), 55);
     f.open();
     f.check_values(f.topic(), 55);
+}
+
+TEST_CASE("log: a ring that was never finished takes no space from the next one", "[log]") {
+    PosixFixture fixture;
+    Fixture& f = fixture.parts;
+    f.put(f.topic(), 0, 50);
+    REQUIRE(f.log->close());
+    f.log.reset();
+    const auto journal = f.config.data_dir / "journal";
+    std::filesystem::remove_all(journal);
+    std::filesystem::create_directory(journal);
+    const auto left = journal / "ring-00000003.new";  // of another generation
+    std::ofstream{left} << std::string(4096, 'x');
+    f.open();
+    CHECK_FALSE(std::filesystem::exists(left));
+    f.check_values(f.topic(), 50);
 }
 
 TEST_CASE("log: a timestamp is found in segments and in the tail", "[log]") {

@@ -203,6 +203,23 @@ TEST_CASE("retainer: start survives a restart and a power cut", "[retention]") {
     f.check_rest();
 }
 
+TEST_CASE("retainer: no segment goes before the removal of the last is durable", "[retention]") {
+    Fixture f;
+    f.config.retention["t"].bytes = 128 * kib;
+    f.open();
+    f.put(400);
+    f.forward_all();
+    const std::size_t before = f.log_files();
+    f.disk.fail(test::DiskCall::sync_directory, 1, {.for_ever = true});
+    CHECK_FALSE(f.log->retain_now());
+    CHECK_FALSE(f.log->retain_now());
+    CHECK(f.log_files() == before - 1);
+    f.disk.clear_faults();
+    REQUIRE(f.log->retain_now());
+    CHECK(f.log_files() < before - 2);
+    f.check_rest();
+}
+
 TEST_CASE("retainer: where everything is gone the log goes on at its offset", "[retention]") {
     Fixture f;
     f.config.retention["t"].age = std::chrono::hours{1};
