@@ -1,5 +1,7 @@
 #include "firmware-sim/flags.hpp"
 
+#include "firmware-sim/simulated_clock.hpp"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -14,9 +16,15 @@ namespace {
 constexpr std::size_t prefix_bytes_max = 48;
 constexpr std::uint32_t vehicles_max = 10'000;
 constexpr double rate_max = 1000;
+constexpr double speed_min = 0.1;
+constexpr double speed_max = 1000;
 
 std::string check_duration(const std::string& text) {
     return parse_duration(text) ? "" : "'" + text + "' is not a duration such as 30s, 5m or 500ms";
+}
+
+std::string check_start(const std::string& text) {
+    return parse_rfc3339(text) ? "" : "'" + text + "' is not a time such as 2026-11-24T12:00:00Z";
 }
 
 std::string check_prefix(const std::string& text) {
@@ -71,6 +79,7 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     std::string duration = "30s";
     std::string drain = "30s";
     std::string version = "mqttv311";
+    std::string start;
     app.set_version_flag("--version", "milepost-fleet " MILEPOST_VERSION);
     std::string kind = "auto";
     app.set_help_flag("--help", "Print this help message and exit");
@@ -101,7 +110,12 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
         ->check(check_duration)
         ->capture_default_str();
     app.add_option("--ledger", ledger_path, "Append what becomes of each reading to this file");
-    app.add_option("--seed", fleet.seed, "The same seed gives the same drives")
+    app.add_option("--seed", fleet.seed, "The same seed and --start give the same payloads")
+        ->capture_default_str();
+    app.add_option("--start", start, "When it is for the vehicles, RFC 3339; else the time of now")
+        ->check(check_start);
+    app.add_option("--speed", fleet.speed, "Seconds of the vehicles in one second")
+        ->check(CLI::Range(speed_min, speed_max))
         ->capture_default_str();
     app.add_option("-q,--qos", link.qos, "0, 1 or 2")
         ->check(CLI::Range(0, 2))
@@ -141,6 +155,7 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     link_kind = is_direct ? LinkKind::direct : LinkKind::paho;
     fleet.duration = *parse_duration(duration);
     fleet.drain = *parse_duration(drain);
+    fleet.start = parse_rfc3339(start);
     fleet.has_acks = link.qos > 0;
     link.version = version == "mqttv5" ? MqttVersion::v5 : MqttVersion::v311;
     return options;

@@ -47,7 +47,8 @@ Fleet::Fleet(const FleetSettings& settings, Ledger ledger, Inbox& inbox, const M
     , ledger_(std::move(ledger))
     , inbox_(&inbox)
     , sample_distance_s_(1 / (settings.rate * settings.vehicles))
-    , samples_total_(samples_of(settings)) {
+    , samples_total_(samples_of(settings))
+    , clock_(settings.start.value_or(wall_now()), settings.speed) {
     tally_.vehicles = settings.vehicles;
     members_.reserve(settings.vehicles);
     for (std::uint32_t i = 0; i < settings.vehicles; ++i)
@@ -77,7 +78,7 @@ void Fleet::add_member(std::uint32_t index, const MakeLink& make_link) {
 
 Result<Tally> Fleet::run(Progress progress) {
     started_ = monotonic_now();
-    started_wall_ = wall_now();
+    clock_.begin(started_);
     // All at once: a further client of an idle Paho waits for its poll of a second.
     for (std::uint32_t i = 0; i < settings_.vehicles; ++i)
         connect(i, started_);
@@ -108,16 +109,19 @@ bool Fleet::is_over(Instant now) const {
     return !is_sampling() && (tally_.outstanding == 0 || now >= drain_until_);
 }
 
-Instant Fleet::due(std::uint64_t sample) const {
+Duration Fleet::due(std::uint64_t sample) const {
     const std::chrono::duration<double> after{static_cast<double>(sample) * sample_distance_s_};
-    return started_ + std::chrono::duration_cast<Duration>(after);
+    return std::chrono::duration_cast<Duration>(after);
 }
 
 Instant Fleet::next_deadline(const Progress& progress) const {
     Instant next = monotonic_now() + idle_wait;
     // A large fleet's readings are taken some at a time: a wait for each would cost more than it.
     if (is_sampling())
-        next = std::min(next, std::max(due(next_sample_), last_sampled_ + sampling_pause));
+        next = std::min(
+            next,
+            std::max(clock_.moment(due(next_sample_)), last_sampled_ + sampling_pause)
+        );
     if (!retries_.empty()) next = std::min(next, retries_.top().first);
     return std::min({next, drain_until_, ledger_.next_flush(), progress.next()});
 }
@@ -130,25 +134,18 @@ void Fleet::stop(Instant now) {
 }
 
 void Fleet::sample_due(Instant now) {
-    if (!is_sampling() || due(next_sample_) > now) return;
+    if (!is_sampling() || !is_due(next_sample_, now)) return;
     last_sampled_ = now;
     const Timestamp wall = wall_now();
-    for (; is_sampling() && due(next_sample_) <= now; ++next_sample_) {
-        // The vehicles' clock is even and monotone, whatever the machine's does.
-        const auto since_start = std::chrono::duration_cast<std::chrono::milliseconds>(
-            due(next_sample_) - started_
-        );
-        sample(
-            static_cast<std::uint32_t>(next_sample_ % settings_.vehicles),
-            started_wall_ + since_start.count(),
-            wall
-        );
+    for (; is_sampling() && is_due(next_sample_, now); ++next_sample_) {
+        const auto index = static_cast<std::uint32_t>(next_sample_ % settings_.vehicles);
+        sample(index, clock_.stamp(due(next_sample_)), wall);
     }
 }
 
-void Fleet::sample(std::uint32_t index, Timestamp nominal, Timestamp wall) {
+void Fleet::sample(std::uint32_t index, Timestamp simulated, Timestamp wall) {
     Member& member = members_[index];
-    const Vehicle::Sampled sampled = member.vehicle.sample(nominal);
+    const Vehicle::Sampled sampled = member.vehicle.sample(simulated);
     ++tally_.sampled;
     ++tally_.outstanding;
     note(member, sampled.seq, LedgerState::sampled, wall);

@@ -6,6 +6,7 @@
 #include "firmware-sim/link.hpp"
 #include "firmware-sim/progress.hpp"
 #include "firmware-sim/route.hpp"
+#include "firmware-sim/simulated_clock.hpp"
 #include "firmware-sim/tally.hpp"
 #include "firmware-sim/vehicle.hpp"
 #include "storage/base/result.hpp"
@@ -16,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <utility>
@@ -25,11 +27,13 @@ namespace milepost::fleet {
 
 struct FleetSettings {
     std::uint32_t vehicles = 10;
-    double rate = 1;                             // readings per second per vehicle
-    std::chrono::milliseconds duration{30'000};  // 0: until a stop is asked for
+    double rate = 1;                             // readings per second per vehicle, its time
+    std::chrono::milliseconds duration{30'000};  // its time; 0: until a stop is asked for
     std::chrono::milliseconds drain{30'000};     // how long to wait for the rest afterwards
     std::size_t buffer_readings = 10'000;        // on each vehicle
     std::uint64_t seed = 1;
+    std::optional<Timestamp> start{};  // of the vehicles' time; none: now
+    double speed = 1;                  // vehicles' seconds in one real second
     std::string id_prefix = "V";
     bool has_acks = true;  // false with QoS 0: what is written is settled
 };
@@ -65,7 +69,7 @@ private:
 
     void add_member(std::uint32_t index, const MakeLink& make_link);
     void sample_due(Instant now);
-    void sample(std::uint32_t index, Timestamp nominal, Timestamp wall);
+    void sample(std::uint32_t index, Timestamp simulated, Timestamp wall);
     void pump(Member& member);
     void handle(const LinkEvent& event);
     void settle(Member& member, const LinkEvent& event);
@@ -77,7 +81,13 @@ private:
 
     [[nodiscard]] bool is_sampling() const { return next_sample_ < samples_total_; }
 
-    [[nodiscard]] Instant due(std::uint64_t sample) const;
+    // How long after the vehicles' start.
+    [[nodiscard]] Duration due(std::uint64_t sample) const;
+
+    [[nodiscard]] bool is_due(std::uint64_t sample, Instant now) const {
+        return clock_.moment(due(sample)) <= now;
+    }
+
     [[nodiscard]] Instant next_deadline(const Progress& progress) const;
     void stop(Instant now);
     void note(const Member& member, std::uint64_t seq, sensors::LedgerState state, Timestamp wall);
@@ -98,7 +108,7 @@ private:
     std::uint64_t samples_total_;
     Instant last_sampled_{};
     Instant started_{};
-    Timestamp started_wall_;
+    SimulatedClock clock_;
     Instant drain_until_ = Instant::max();
     bool is_aborted_ = false;
 };

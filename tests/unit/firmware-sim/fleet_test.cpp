@@ -23,6 +23,7 @@ namespace {
 // What the gateway of these tests was told, and how it behaves.
 struct Gateway {
     std::map<std::uint32_t, std::vector<std::uint64_t>> received;
+    std::map<std::uint32_t, std::string> payloads;  // one behind the other
     std::set<std::uint64_t> swallows;  // these numbers are lost with the connection, once
     std::set<std::uint64_t> refuses;   // answered with 0x97
     bool has_session = false;          // after a loss
@@ -58,6 +59,7 @@ public:
         const auto head = parser.parse_head(as_bytes(payload));
         REQUIRE(head.has_value());
         CHECK(head->seq == seq);
+        gateway_->payloads[vehicle_] += payload;
         if (gateway_->swallows.erase(seq) > 0) {
             in_flight_.push_back(seq);
             is_online_ = false;
@@ -241,6 +243,28 @@ TEST_CASE("fleet: the ledger has each reading's life, and the next run counts on
     for (const auto& [reading, life] : lives) {
         CHECK(life == std::vector{sampled, published, acknowledged});
     }
+}
+
+TEST_CASE("fleet: the same seed and start give the same payloads, at any speed", "[fleet]") {
+    FleetSettings settings = quick();
+    settings.start = Timestamp{1'795'393'770'000};
+    settings.rate = 50;
+    settings.duration = 2s;
+    settings.speed = 50;
+    const auto payloads_of = [&] {
+        Gateway gateway;
+        CHECK(run(settings, gateway).acknowledged == 300);
+        return gateway.payloads;
+    };
+    const auto first = payloads_of();
+    CHECK(first.at(0).find("\"seq\":1,\"ts\":1795393770000,") != std::string::npos);
+    settings.speed = 200;
+    CHECK(payloads_of() == first);
+    settings.seed = 2;
+    CHECK(payloads_of() != first);
+    settings.seed = 1;
+    settings.start = Timestamp{1'795'393'770'001};
+    CHECK(payloads_of() != first);
 }
 
 TEST_CASE("fleet: names have four digits or as many as they need", "[fleet]") {
