@@ -77,12 +77,15 @@ int run(const VerifyOptions& options) {
         const bool is_locked = report.error() == boost::system::errc::operation_would_block ||
                                report.error() ==
                                    boost::system::errc::resource_unavailable_try_again;
+        const bool is_missing = report.error() == boost::system::errc::no_such_file_or_directory;
         throw Failure{
             exit_nothing_there,
             fmt::format(
                 "{}: {}",
                 options.data_dir,
-                is_locked ? "a running gateway has it locked" : report.error().message()
+                is_locked    ? "a running gateway has it locked"
+                : is_missing ? "there is no log of Milepost here"
+                             : report.error().message()
             )};
     }
     if (meta.is_damaged) ++report->damaged;

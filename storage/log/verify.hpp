@@ -40,8 +40,9 @@ struct VerifyReport {
 // Walks every frame and batch of a data folder that no process has open, and writes nothing.
 // Sound, and said in the file's note: a hole that the gap ledger has, a torn tail, a journal that
 // is ahead of its segments, a missing index. `on_file` is called for each file, in the order of the
-// walk. Errors: no_such_file_or_directory where there is no log, operation_would_block (the door's)
-// while another process has the folder, and what the disk says.
+// walk. A folder whose first start was cut short before it had made a log is sound and empty.
+// Errors: no_such_file_or_directory where there is no log, operation_would_block (the door's) while
+// another process has the folder, and what the disk says.
 Result<VerifyReport> verify_folder(
     FileSystem& files,
     const std::filesystem::path& data_dir,

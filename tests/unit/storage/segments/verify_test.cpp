@@ -328,6 +328,22 @@ TEST_CASE("verify: files of others are named and left alone", "[verify]") {
     CHECK(says(bench.lines.at("t-0/00000000000000000099.index"), "without its segment"));
 }
 
+TEST_CASE("verify: a folder whose first start was cut short is sound and empty", "[verify]") {
+    ForgetfulDisk disk;
+    REQUIRE(disk.make_directory("/data"));
+    REQUIRE(disk.lock("/data/lock"));
+    const bool with_folder = GENERATE(false, true);
+    if (with_folder) REQUIRE(disk.make_directory("/data/journal"));
+    std::string note;
+    const auto report = verify_folder(disk, "/data", {}, [&](const VerifiedFile& file) {
+        note += file.path.string() + ": " + file.note;
+    });
+    REQUIRE(report);
+    CHECK(report->is_sound());
+    CHECK(report->records == 0);
+    CHECK(note == "journal: not made yet: the first start was cut short");
+}
+
 TEST_CASE("verify: nothing there, and somebody there, are errors", "[verify]") {
     ForgetfulDisk disk;
     const auto ignore = [](const VerifiedFile&) {
