@@ -65,11 +65,11 @@ class Broker:
             return
         self.port = self.port or processes.free_ports(1)[0]
         controller = processes.free_ports(1)[0]
-        text = (HERE / "server.properties").read_text()
+        text = properties_text()
         for name, value in [("PORT", self.port), ("CONTROLLER", controller), ("DATA", self.data)]:
             text = text.replace(f"@{name}@", str(value))
         self.configuration.write_text(with_settings(text, self._settings))
-        command = jars.java_command(128, HERE / "log4j2-tools.properties") + [
+        command = jars.java_command(128, "tools") + [
             "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID,
             "-c", str(self.configuration), *self._format_options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_LIMIT_S)
@@ -88,7 +88,7 @@ class Broker:
         flags = ["-Xms64m", "-XX:+ExitOnOutOfMemoryError", f"-Dkafka.logs.dir={self.folder}/logs"]
         if not archive.exists():  # a clean stop of this run then leaves one; the next starts are faster
             flags.append(f"-XX:ArchiveClassesAtExit={self.folder}/broker.jsa")
-        command = jars.java_command(self.heap_mib, HERE / "log4j2-broker.properties", archive, flags)
+        command = jars.java_command(self.heap_mib, "broker", archive, flags)
         with open(self.folder / "broker.out", "ab") as out:
             self._process = processes.start(
                 command + ["kafka.Kafka", str(self.configuration)],
@@ -170,6 +170,13 @@ class Broker:
             beside = jars.cache_folder() / f"broker.jsa.{os.getpid()}"
             shutil.move(made, beside)
             beside.rename(jars.cache_folder() / "broker.jsa")
+
+
+def properties_text():
+    """server.properties without what the release that is used does not know."""
+    lines = (HERE / "server.properties").read_text().splitlines()
+    known = [line for line in lines if jars.release().version.startswith("4") or not line.startswith("share.")]
+    return "\n".join(known) + "\n"
 
 
 def with_settings(text, settings):

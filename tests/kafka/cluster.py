@@ -1,4 +1,5 @@
-"""Three Apache Kafka brokers (KRaft, each a controller, too), replication factor 3, min.insync.replicas 2.
+"""Three Apache Kafka brokers (KRaft, each a controller, too; or with ZooKeeper), replication factor 3,
+min.insync.replicas 2.
 
 Each has a listener of its own for the gateway, which it advertises under another port: that of a proxy.
 """
@@ -14,6 +15,7 @@ import broker
 import jars
 import processes
 import wire
+import zookeeper as zookeeper_module
 
 NODES = 3
 HEAP_MIB = 192
@@ -23,6 +25,7 @@ REPLICATED = {"offsets.topic.replication.factor": 3, "transaction.state.log.repl
               "share.coordinator.state.topic.min.isr": 2, "default.replication.factor": 3, "min.insync.replicas": 2,
               # Two brokers share the load of a third one that is away.
               "offsets.topic.num.partitions": 3, "transaction.state.log.num.partitions": 3}
+OF_KRAFT = ("process.roles=", "node.id=", "controller.", "broker.session.", "broker.heartbeat.")
 
 
 class Node(broker.Broker):
@@ -32,42 +35,68 @@ class Node(broker.Broker):
         super().__init__(folder)
         self.number = number
         self.heap_mib = heap_mib
+        self.zookeeper = None
         self.port, self.gateway_port, self.proxy_port, self.controller_port = processes.free_ports(4)
 
     def configure(self, voters):
         """Writes server.properties and formats the folder."""
-        self.folder.mkdir(parents=True)
-        text = (broker.HERE / "server.properties").read_text()
-        text = text.replace("controller.quorum.bootstrap.servers=", "#")
-        settings = dict(REPLICATED, **{
-            "node.id": self.number, "log.dirs": self.data, "controller.quorum.voters": voters,
-            "listeners": f"TOOLS://127.0.0.1:{self.port},GATEWAY://127.0.0.1:{self.gateway_port},"
-                         f"CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"TOOLS://127.0.0.1:{self.port},GATEWAY://127.0.0.1:{self.proxy_port}",
-            "inter.broker.listener.name": "TOOLS",
+        self._write({
+            "node.id": self.number, "controller.quorum.voters": voters,
+            "listeners": f"{self._listeners(self.gateway_port)},CONTROLLER://127.0.0.1:{self.controller_port}",
             "listener.security.protocol.map": "TOOLS:PLAINTEXT,GATEWAY:PLAINTEXT,CONTROLLER:PLAINTEXT"})
-        self.configuration.write_text(broker.with_settings(text, settings))
-        (self.folder / "testbed.json").write_text(json.dumps({"port": self.port, "pid": 0}))
         done = subprocess.run(
-            jars.java_command(128, broker.HERE / "log4j2-tools.properties") +
+            jars.java_command(128, "tools") +
             ["kafka.tools.StorageTool", "format", "-t", broker.CLUSTER_ID, "-c", str(self.configuration)],
             capture_output=True, text=True, timeout=broker.START_LIMIT_S)
         if done.returncode != 0:
             raise RuntimeError(f"formatting the broker's folder failed:\n{done.stdout}{done.stderr}")
 
+    def configure_with(self, zookeeper):
+        """The same for a broker of 3.9 that has its cluster from there."""
+        self.zookeeper = zookeeper
+        self._write({
+            "broker.id": self.number, "zookeeper.connect": zookeeper.address, "zookeeper.session.timeout.ms": 3000,
+            "listeners": self._listeners(self.gateway_port),
+            "listener.security.protocol.map": "TOOLS:PLAINTEXT,GATEWAY:PLAINTEXT"}, without=OF_KRAFT)
+
+    def launch(self):
+        if self.zookeeper is not None:
+            processes.wait_until(lambda: not self.zookeeper.registered(self.number), within_s=broker.START_LIMIT_S,
+                                 what=f"ZooKeeper has forgotten broker {self.number}")
+        super().launch()
+
+    def _listeners(self, gateway_port):
+        return f"TOOLS://127.0.0.1:{self.port},GATEWAY://127.0.0.1:{gateway_port}"
+
+    def _write(self, settings, without=()):
+        self.folder.mkdir(parents=True)
+        lines = [line for line in broker.properties_text().splitlines()
+                 if not line.startswith(("controller.quorum.bootstrap.servers=", *without))]
+        settings = {**REPLICATED, **settings, "log.dirs": self.data, "inter.broker.listener.name": "TOOLS",
+                    "advertised.listeners": self._listeners(self.proxy_port)}
+        self.configuration.write_text(broker.with_settings("\n".join(lines), settings))
+        (self.folder / "testbed.json").write_text(json.dumps({"port": self.port, "pid": 0}))
+
 
 class Cluster:
-    """Use as a context manager: `with Cluster() as kafka:` starts it, and leaves nothing behind."""
+    """Use as a context manager: `with Cluster() as kafka:` starts it, and leaves nothing behind.
 
-    def __init__(self):
+    Of the release that `jars.use` chose; `zookeeper`: not KRaft, for 3.9 only.
+    """
+
+    def __init__(self, zookeeper=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="milepost-cluster-"))
+        self._zookeeper = zookeeper_module.ZooKeeper(self.folder / "zookeeper") if zookeeper else None
         self.nodes = [Node(self.folder / f"n{number}", number) for number in range(1, NODES + 1)]
 
     def __enter__(self):
         try:
+            if self._zookeeper is not None:
+                self._zookeeper.start()
             voters = ",".join(f"{node.number}@127.0.0.1:{node.controller_port}" for node in self.nodes)
             with concurrent.futures.ThreadPoolExecutor(NODES) as pool:
-                list(pool.map(lambda node: node.configure(voters), self.nodes))
+                list(pool.map(lambda node: node.configure(voters) if self._zookeeper is None
+                              else node.configure_with(self._zookeeper), self.nodes))
             for node in self.nodes:
                 node.launch()
             for node in self.nodes:
@@ -125,4 +154,6 @@ class Cluster:
         for node in self.nodes:  # nobody reads these folders again
             if node.running():
                 node.kill()
+        if self._zookeeper is not None:
+            self._zookeeper.close()
         shutil.rmtree(self.folder, ignore_errors=True)

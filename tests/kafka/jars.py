@@ -1,8 +1,10 @@
 """Apache Kafka's jars: fetched once with Maven, pinned by jars.sha512, kept outside the build folder.
 
-A cache whose sums are right is used as it is, without a network. Only the standard library is needed.
+A cache whose sums are right is used as it is, without a network. Only the standard library is needed. One release for
+each process: 4.3 unless `use` says 3.9, which is fetched only then.
 """
 
+import collections
 import contextlib
 import fcntl
 import hashlib
@@ -14,6 +16,10 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 KAFKA_VERSION = "4.3.1"
+# `log4j` is its own or its successor 2, in files and properties.
+Release = collections.namedtuple("Release", "version pom sums log4j")
+RELEASES = {"4.3": Release(KAFKA_VERSION, "pom.xml", "jars.sha512", 2),
+            "3.9": Release("3.9.2", "pom-3.9.xml", "jars-3.9.sha512", 1)}  # the last with ZooKeeper
 FETCH_TIMEOUT_S = 300
 FETCH_ATTEMPTS = 2
 # The same for the run that makes the class archive and all that use it: the JVM compares.
@@ -24,13 +30,26 @@ class KafkaUnavailable(RuntimeError):
     """The jars (or Java) cannot be had here; the text says why."""
 
 
+_used = [RELEASES["4.3"]]
+
+
+def use(name):
+    """From now on all of this process is of that one of RELEASES."""
+    _used[0] = RELEASES[name]
+
+
+def release():
+    """The one that is used."""
+    return _used[0]
+
+
 def cache_folder():
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "milepost" / f"kafka-{KAFKA_VERSION}"
+    return pathlib.Path(base) / "milepost" / f"kafka-{release().version}"
 
 
 def pinned_sums():
-    lines = (HERE / "jars.sha512").read_text().splitlines()
+    lines = (HERE / release().sums).read_text().splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
@@ -52,7 +71,7 @@ def _fetch(into):
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaUnavailable("no mvn (Debian package maven)")
-    command = [maven, "-B", "-q", "-C", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies",
+    command = [maven, "-B", "-q", "-C", "-f", str(HERE / release().pom), "dependency:copy-dependencies",
                f"-DoutputDirectory={into}", "-DincludeScope=runtime"]
     said = ""
     for extra in [["-o"]] + [[]] * FETCH_ATTEMPTS:  # Maven's own repository may have them all
@@ -102,10 +121,15 @@ def class_path(lib):
     return ":".join(str(path) for path in sorted(lib.glob("*.jar")))
 
 
-def java_command(heap_mib, log_config, archive=None, properties=()):
-    """The start of a command line: java with its flags and the class path; append class and arguments."""
+def java_command(heap_mib, logs, archive=None, properties=()):
+    """The start of a command line: java with its flags and the class path; append class and arguments.
+
+    `logs`: "broker" (to a file) or "tools" (errors to stderr).
+    """
     lib = library()
-    command = ["java", f"-Xmx{heap_mib}m", *JVM_FLAGS, f"-Dlog4j2.configurationFile={log_config}"]
+    config = HERE / f"log4j{release().log4j}-{logs}.properties"
+    flag = f"-Dlog4j2.configurationFile={config}" if release().log4j == 2 else f"-Dlog4j.configuration=file:{config}"
+    command = ["java", f"-Xmx{heap_mib}m", *JVM_FLAGS, flag]
     if archive is not None and archive.exists():
         command += ["-Xshare:auto", f"-XX:SharedArchiveFile={archive}"]
     return command + [*properties, "-cp", class_path(lib)]

@@ -7,6 +7,7 @@
     python3 tests/kafka/testbed.py consume --dir D TOPIC     one JSON object a record, read by Kafka's own consumer
     python3 tests/kafka/testbed.py judge FILE...     DumpLogSegments over .log, .index and .timeindex files
     python3 tests/kafka/testbed.py jars              fetches and verifies the jars
+    python3 tests/kafka/testbed.py --kafka 3.9 …     the same with the release before Kafka 4
 
 Python programs import this module: Broker, Cluster, consume, judge, hand_over, jars, wire, processes.
 Exit 77: there is no Apache Kafka to be had here (a failure, exit 1, with MILEPOST_REQUIRE_KAFKA=1).
@@ -97,6 +98,7 @@ def _jars(_arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kafka", choices=jars.RELEASES, default="4.3", help="release of Apache Kafka (4.3)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, function, folder=True):
@@ -120,6 +122,7 @@ def main():
     command("jars", _jars, folder=False)
     arguments = parser.parse_args()
     processes.raise_on_signals()
+    jars.use(arguments.kafka)
     require_kafka()
     return arguments.function(arguments)
 

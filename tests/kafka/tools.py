@@ -6,7 +6,6 @@ import subprocess
 
 import jars
 import wire
-from broker import HERE
 
 TOOL_LIMIT_S = 300
 FIELD, RECORD, HEADER, NULL = "\x1f", "\x1e", "\x1d", "\x1c"  # separators that no payload of ours contains
@@ -29,7 +28,8 @@ def _run(command, allowed=(0,)):
 
 
 def _tool(name, heap_mib=256):
-    return jars.java_command(heap_mib, HERE / "log4j2-tools.properties") + [f"org.apache.kafka.tools.{name}"]
+    old = name == "DumpLogSegments" and not jars.release().version.startswith("4")
+    return jars.java_command(heap_mib, "tools") + [f"{'' if old else 'org.apache.'}kafka.tools.{name}"]
 
 
 def consume(bootstrap, topic, *, isolation="read_committed", idle_ms=5000):
@@ -49,7 +49,7 @@ def consume(bootstrap, topic, *, isolation="read_committed", idle_ms=5000):
         "--bootstrap-server", bootstrap, "--topic", topic, "--from-beginning", "--isolation-level", isolation,
         "--timeout-ms", str(idle_ms), "--max-messages", str(expected)]
     for each in shown:
-        command += ["--formatter-property", each]
+        command += ["--formatter-property" if jars.release().version.startswith("4") else "--property", each]
     text = _run(command, allowed=(0, 1)).stdout.decode("utf-8", "replace")
     return [_parse_consumed(topic, line) for line in text.split(RECORD)[:-1]]
 

@@ -138,7 +138,7 @@ class Run:
 
     def groups(self, *command):
         done = subprocess.run(
-            jars.java_command(128, checks.ROOT / "tests/kafka/log4j2-tools.properties") +
+            jars.java_command(128, "tools") +
             ["org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", self.kafka.bootstrap,
              "--group", f"milepost-{GATEWAY_ID}", *command], capture_output=True, text=True, timeout=60, check=False)
         expect(done.returncode == 0, f"kafka-consumer-groups {command[0]} {(done.stdout + done.stderr)[-300:].strip()}")

@@ -1,6 +1,7 @@
 """Two judges of what came through: `milepost reconcile`, and Kafka's own consumer against the fleet's ledgers."""
 
 import collections
+import concurrent.futures
 import json
 
 from . import account, ledger
@@ -21,8 +22,10 @@ def figures(gateway, ledgers, *, settle_s=60, allowed=(0,)):
 
 
 def consumed(bootstrap, topics, isolation="read_committed", idle_ms=5000):
-    return [record for topic in topics
-            for record in testbed.consume(bootstrap, topic, isolation=isolation, idle_ms=idle_ms)]
+    """By a console consumer for each topic, at the same time: each waits for what may still come."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        read = pool.map(lambda topic: testbed.consume(bootstrap, topic, isolation=isolation, idle_ms=idle_ms), topics)
+        return [record for records in read for record in records]
 
 
 def doubled_ids(records):
