@@ -1,4 +1,5 @@
 #include "gateway/upstream/client_settings.hpp"
+#include "gateway/upstream/property_rules.hpp"
 #include "gateway/upstream/rdkafka_handles.hpp"
 #include "gateway/upstream/secret_file.hpp"
 
@@ -16,56 +17,8 @@ namespace {
 constexpr std::size_t error_text_bytes = 512;
 constexpr int scram_version_min = 0x020601ff;  // the client nonce is sent as RFC 5802 wants it
 
-struct Refusal {
-    std::string_view name;
-    std::string_view reason;
-};
-
-constexpr std::string_view needs_acks_all =
-    "nothing counts as forwarded before acks=all confirms it";
-constexpr std::string_view needs_idempotence = "order and no doubles need the idempotent producer";
-constexpr std::string_view needs_reports = "delivery reports move the forward position";
-constexpr std::string_view never_gives_up = "a reading is never given up, however long it takes";
-constexpr std::string_view own_partition =
-    "the gateway chooses the partition, so that order is kept";
-constexpr std::string_view own_servers = "use upstream.bootstrap_servers";
-constexpr std::string_view own_compression = "use upstream.compression";
-constexpr std::string_view own_identity = "it is made from gateway_id and must stay the same";
-constexpr std::string_view no_groups = "the gateway joins no consumer group";
-constexpr std::string_view no_code = "it would load code into the gateway";
-constexpr std::string_view for_tests = "records would go to a make-believe cluster";
-constexpr std::string_view own_events = "the gateway serves librdkafka's events itself";
-constexpr std::string_view own_topics = "use upstream.create_topics";
-constexpr std::string_view read_committed = "the upstream is read with read_committed";
-
-constexpr std::array refusals = {
-    Refusal{"enable.idempotence", needs_idempotence},
-    Refusal{"enable.gapless.guarantee", needs_idempotence},
-    Refusal{"queuing.strategy", needs_idempotence},
-    Refusal{"acks", needs_acks_all},
-    Refusal{"request.required.acks", needs_acks_all},
-    Refusal{"retries", never_gives_up},
-    Refusal{"message.send.max.retries", never_gives_up},
-    Refusal{"message.timeout.ms", never_gives_up},
-    Refusal{"delivery.timeout.ms", never_gives_up},
-    Refusal{"delivery.report.only.error", needs_reports},
-    Refusal{"produce.offset.report", needs_reports},
-    Refusal{"partitioner", own_partition},
-    Refusal{"bootstrap.servers", own_servers},
-    Refusal{"metadata.broker.list", own_servers},
-    Refusal{"compression.type", own_compression},
-    Refusal{"compression.codec", own_compression},
-    Refusal{"transactional.id", own_identity},
-    Refusal{"transaction.timeout.ms", own_identity},
-    Refusal{"group.id", no_groups},
-    Refusal{"group.instance.id", no_groups},
-    Refusal{"plugin.library.paths", no_code},
-    Refusal{"test.mock.num.brokers", for_tests},
-    Refusal{"enabled_events", own_events},
-    Refusal{"log.queue", own_events},
-    Refusal{"allow.auto.create.topics", own_topics},
-    Refusal{"isolation.level", read_committed},
-};
+constexpr std::string_view not_known_yet =
+    "this release does not know it and cannot say whether its promises would hold";
 
 struct Bound {
     std::string_view name;
@@ -77,10 +30,13 @@ struct Bound {
 constexpr std::string_view bounded_memory =
     "the log is the queue; librdkafka's own must stay small";
 constexpr std::string_view whole_records = "every record that the log takes must fit";
+constexpr std::string_view orderly_retries = "with more, order and no doubles do not hold";
+constexpr std::string_view ends_hangs = "a request that hangs is ended by a new connection";
+constexpr std::string_view seen_brokers = "the status has its brokers from it";
 
 constexpr std::array bounds = {
-    Bound{"max.in.flight", 1, 5, needs_idempotence},
-    Bound{"max.in.flight.requests.per.connection", 1, 5, needs_idempotence},
+    Bound{"max.in.flight", 1, 5, orderly_retries},
+    Bound{"max.in.flight.requests.per.connection", 1, 5, orderly_retries},
     Bound{
         "queue.buffering.max.messages",
         1'000,
@@ -96,6 +52,8 @@ constexpr std::array bounds = {
         static_cast<std::int64_t>(request_bytes_max),
         static_cast<std::int64_t>(8 * mib),
         whole_records},
+    Bound{"socket.max.fails", 1, 10, ends_hangs},
+    Bound{"statistics.interval.ms", 1'000, 30'000, seen_brokers},
 };
 
 std::optional<std::string> out_of_bounds(const Bound& bound, std::string_view value) {
@@ -109,12 +67,15 @@ std::optional<std::string> out_of_bounds(const Bound& bound, std::string_view va
            std::to_string(bound.at_most) + ": " + std::string{bound.reason};
 }
 
+std::string refused(std::string_view reason) {
+    return "not accepted: " + std::string{reason};
+}
+
 }  // namespace
 
 std::optional<std::string> check_property(std::string_view name, std::string_view value) {
-    for (const auto& refusal : refusals) {
-        if (refusal.name == name) return "not accepted: " + std::string{refusal.reason};
-    }
+    const auto* const rule = rule_of(name);
+    if (rule != nullptr && !rule->refusal.empty()) return refused(rule->refusal);
     for (const auto& bound : bounds) {
         if (bound.name != name) continue;
         if (auto reason = out_of_bounds(bound, value)) return reason;
@@ -133,6 +94,7 @@ std::optional<std::string> check_property(std::string_view name, std::string_vie
         error.data(),
         error.size()
     );
+    if (rule == nullptr && set != RD_KAFKA_CONF_UNKNOWN) return refused(not_known_yet);
     if (set == RD_KAFKA_CONF_OK) return std::nullopt;
     return std::string{error.data()};
 }

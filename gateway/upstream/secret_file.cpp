@@ -11,12 +11,15 @@ namespace milepost::upstream {
 namespace {
 
 constexpr std::string_view suffix = "_file";
-constexpr std::array<std::string_view, 5> secrets = {
+constexpr std::array<std::string_view, 8> secrets = {
     "sasl.password",
     "sasl.oauthbearer.client.secret",
     "ssl.key.password",
     "ssl.keystore.password",
     "ssl.key.pem",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
 };
 
 std::filesystem::path place_of(std::string_view path) {

@@ -1,10 +1,128 @@
 #include "gateway/upstream/client_settings.hpp"
+#include "gateway/upstream/property_rules.hpp"
 
 #include <catch2/catch.hpp>
+#include <librdkafka/rdkafka.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <set>
+#include <sstream>
 #include <string>
+#include <vector>
 
 using namespace milepost::upstream;
+
+namespace {
+
+// All that the library has, with aliases: the first column of the tables that it prints of itself.
+std::vector<std::string> names_of_library() {
+    char* text = nullptr;
+    std::size_t size = 0;
+    std::FILE* const out = open_memstream(&text, &size);
+    REQUIRE(out != nullptr);
+    rd_kafka_conf_properties_show(out);
+    std::fclose(out);
+    const std::unique_ptr<char, decltype(&std::free)> owner{text, &std::free};
+    std::istringstream lines{std::string{text, size}};
+    std::vector<std::string> names;
+    for (std::string line; std::getline(lines, line);) {
+        const auto end = line.find_first_of(" |");
+        if (end == std::string::npos || line.find('|') == std::string::npos) continue;
+        const auto name = line.substr(0, end);
+        if (name != "Property" && !name.starts_with("--")) names.push_back(name);
+    }
+    return names;
+}
+
+// What it has without anybody's doing, by name.
+Properties defaults_of_library() {
+    rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+    std::size_t count = 0;
+    const char** const words = rd_kafka_conf_dump(conf, &count);
+    Properties all;
+    for (std::size_t i = 0; i + 1 < count; i += 2)
+        all.emplace_back(words[i], words[i + 1]);
+    rd_kafka_conf_dump_free(words, count);
+    rd_kafka_conf_destroy(conf);
+    return all;
+}
+
+// Outside of what is allowed when nobody sets them; the gateway does.
+const std::set<std::string> bounded = {
+    "max.in.flight.requests.per.connection",
+    "queue.buffering.max.kbytes",
+    "message.max.bytes",
+    "statistics.interval.ms",
+};
+
+}  // namespace
+
+TEST_CASE("properties: somebody has thought about each that the library has", "[upstream]") {
+    const auto names = names_of_library();
+    CHECK(names.size() > 150);
+    for (const auto& name : names) {
+        INFO(name << " is not in property_rules.cpp: does it break a promise?");
+        CHECK(rule_of(name) != nullptr);
+    }
+}
+
+TEST_CASE("properties: each that is not refused passes with the library's default", "[upstream]") {
+    std::size_t passed = 0;
+    for (const auto& [name, value] : defaults_of_library()) {
+        const auto* const rule = rule_of(name);
+        if (rule == nullptr || !rule->refusal.empty() || bounded.contains(name)) continue;
+        if (value.empty()) continue;  // not to be set to that
+        INFO(name << " = " << value);
+        const auto said = check_property(name, value).value_or("");
+        CHECK((said.empty() || said.find("not supported in this build") != std::string::npos));
+        ++passed;
+    }
+    CHECK(passed > 50);
+}
+
+TEST_CASE("properties: one that is newer than this release is refused", "[upstream]") {
+    // As if it were: the library has it, but lists it nowhere.
+    REQUIRE(rule_of("client.software.name") == nullptr);
+    const auto reason = check_property("client.software.name", "x");
+    REQUIRE(reason);
+    CHECK(reason->find("this release does not know it") != std::string::npos);
+}
+
+TEST_CASE("properties: no rule is there twice, each refusal is documented", "[upstream]") {
+    std::ifstream file{MILEPOST_PROPERTIES_README};
+    REQUIRE(file);
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    std::istringstream lines{text};
+    std::set<std::string> seen;
+    for (const auto& rule : property_rules()) {
+        const std::string name{rule.name};
+        INFO(name);
+        CHECK(seen.insert(name).second);
+        if (rule.refusal.empty()) continue;
+        lines.clear();
+        lines.seekg(0);
+        bool documented = false;
+        for (std::string line; std::getline(lines, line);) {
+            const auto reason = " | " + std::string{rule.refusal} + " |";
+            documented = documented || (line.find("`" + name + "`") != std::string::npos &&
+                                        line.ends_with(reason));
+        }
+        CHECK(documented);
+        CHECK(check_property(name, "1") == "not accepted: " + std::string{rule.refusal});
+    }
+}
+
+TEST_CASE("properties: a hang must end, and the status must know its brokers", "[upstream]") {
+    CHECK(check_property("socket.max.fails", "0"));
+    CHECK_FALSE(check_property("socket.max.fails", "1"));
+    CHECK(check_property("statistics.interval.ms", "0"));
+    CHECK_FALSE(check_property("statistics.interval.ms", "1000"));
+}
 
 TEST_CASE("properties: what would break a promise is refused with the reason", "[upstream]") {
     for (const auto& [name, value] : Properties{
