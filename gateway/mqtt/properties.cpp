@@ -23,7 +23,7 @@ struct Rule {
 constexpr std::size_t rule_count = 43;
 
 // MQTT 5.0, table 2-4, without what only a server sends.
-constexpr std::array<Rule, rule_count> make_rules() {
+consteval std::array<Rule, rule_count> make_rules() {
     using enum PropertyPlace;
     std::array<Rule, rule_count> rules{};
     const auto set = [&rules](PropertyId id, Kind kind, std::uint32_t places) {

@@ -147,32 +147,16 @@ Errc Session::resolve_alias(Publish& publish) {
                                  : aliases_->set(publish.topic_alias, publish.topic);
 }
 
+// PINGREQ, or what a device does not send.
 void Session::take_rest(const Frame& frame, Buffer& out) {
-    switch (frame.type()) {
-        case PacketType::pingreq: {
-            const Errc why = decode_pingreq(frame);
-            return why == Errc::none ? encode_pingresp(out) : fail(why, out);
-        }
-        case PacketType::connect:
-        case PacketType::publish:
-        case PacketType::puback:
-        case PacketType::pubrec:
-        case PacketType::pubrel:
-        case PacketType::pubcomp:
-        case PacketType::subscribe:
-        case PacketType::unsubscribe:
-        case PacketType::disconnect:  // taken before
-        case PacketType::connack:
-        case PacketType::suback:
-        case PacketType::unsuback:
-        case PacketType::pingresp: return fail(Errc::unexpected_packet, out);
-        case PacketType::auth:
-            return fail(
-                level_ == ProtocolLevel::v5 ? Errc::unexpected_packet : Errc::reserved_type,
-                out
-            );
+    const PacketType type = frame.type();
+    if (type == PacketType::pingreq) {
+        const Errc why = decode_pingreq(frame);
+        return why == Errc::none ? encode_pingresp(out) : fail(why, out);
     }
-    fail(Errc::reserved_type, out);
+    const bool is_auth_in_3_1_1 = type == PacketType::auth && level_ == ProtocolLevel::v3_1_1;
+    const bool is_reserved = type == PacketType{0} || is_auth_in_3_1_1;
+    fail(is_reserved ? Errc::reserved_type : Errc::unexpected_packet, out);
 }
 
 // A CONNECT that is not taken: 5.0 says why; 3.1.1 only what its return codes can say, else nothing

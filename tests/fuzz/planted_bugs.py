@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Each fuzzer of the log's decoders finds a bug that is planted for it.
+"""Each fuzzer finds the bugs that are planted for it.
 
     tests/fuzz/planted_bugs.py BUILD [FUZZER…]     BUILD: the folder of the preset `fuzz`, built
 
@@ -35,6 +35,22 @@ BUGS = [
     ("journal_slot_fuzz", "storage/journal/slot.cpp", " || *bytes > area.size()", ""),
     ("journal_ring_fuzz", "storage/journal/frame.cpp",
      "if (key.crc(payload) != header.payload_crc) return make_error_code(JournalErrc::torn);", ""),
+    ("mqtt_decode_fuzz", "gateway/mqtt/decode.cpp",
+     "if (rest.size() < header_end) return Errc::short_packet;", ""),
+    ("mqtt_decode_fuzz", "gateway/mqtt/frame_reader.cpp",
+     "if (input.size() < whole) return {FrameStatus::need_more, whole, {}};", ""),
+    ("mqtt_session_fuzz", "gateway/mqtt/session.cpp",
+     "if (out.size() - from <= client_packet_bytes_max_) return true;\n    out.resize(from);\n"
+     "    return false;", "return true;"),
+    ("mqtt_session_fuzz", "gateway/mqtt/topic_aliases.cpp", "bytes_ - known.size() + topic.size()",
+     "bytes_"),
+    ("mqtt_session_fuzz", "gateway/broker/outgoing.cpp",
+     "first.packet_id == 0 || in_flight_.size() < window ? &first : nullptr", "&first"),
+    ("mqtt_session_fuzz", "gateway/broker/outgoing.cpp",
+     "if (delivery.packet_id != 0) return false;\n        forget(delivery);",
+     "if (delivery.packet_id != 0) return false;"),
+    ("access_fuzz", "gateway/access/acl.cpp",
+     "if (level.is_dead || *asked == \"#\") return false;", "if (level.is_dead) return false;"),
 ]
 
 
@@ -69,7 +85,7 @@ def find(build, fuzzer, source, old, new):
     if text.count(old) != 1:
         return f"{source} has changed: `{old}` is there {text.count(old)} times"
     program = link(build, fuzzer, compile_copy(build, source, text.replace(old, new), folder), folder)
-    corpus = [str(path) for path in ROOT.glob(f"tests/fuzz/*/corpus/{fuzzer}")]
+    corpus = [str(path) for path in ROOT.glob(f"tests/fuzz/**/corpus/{fuzzer}")]
     ran = subprocess.run(
         [str(program), f"-max_total_time={SECONDS}", "-seed=1", "-max_len=4096", "-timeout=10",
          f"-artifact_prefix={folder}/", *[f"-seed_inputs={','.join(seeds(corpus))}"]],
