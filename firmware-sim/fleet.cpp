@@ -35,6 +35,11 @@ std::uint64_t samples_of(const FleetSettings& settings) {
     return settings.vehicles * static_cast<std::uint64_t>(each);
 }
 
+const Firmware* firmware_of(const FleetSettings& settings, std::uint32_t index) {
+    const auto& releases = settings.firmware;
+    return releases.empty() ? nullptr : releases[index % releases.size()];
+}
+
 }  // namespace
 
 std::string vehicle_name(const std::string& prefix, std::uint32_t index, std::uint32_t count) {
@@ -49,6 +54,8 @@ Fleet::Fleet(const FleetSettings& settings, Ledger ledger, Inbox& inbox, const M
     , sample_distance_s_(1 / (settings.rate * settings.vehicles))
     , samples_total_(samples_of(settings))
     , clock_(settings.start.value_or(wall_now()), settings.speed) {
+    if (!settings_.route) settings_.route = std::make_shared<const Route>();
+    settings_.drive.trace = settings_.trace.get();
     tally_.vehicles = settings.vehicles;
     members_.reserve(settings.vehicles);
     for (std::uint32_t i = 0; i < settings.vehicles; ++i)
@@ -63,12 +70,15 @@ void Fleet::add_member(std::uint32_t index, const MakeLink& make_link) {
     members_.push_back({
         .vehicle =
             Vehicle{
-                route_,
+                *settings_.route,
                 {
                     .id = std::move(*id),
                     .seed = seed,
                     .first_seq = ledger_.last_seq(name) + 1,
                     .readings_max = settings_.buffer_readings,
+                    .firmware = firmware_of(settings_, index),
+                    .has_own_rates = settings_.has_own_rates,
+                    .drive = settings_.drive,
                 }},
         .link = make_link(index, name),
         .backoff = Backoff{seed + 1},
@@ -146,6 +156,7 @@ void Fleet::sample_due(Instant now) {
 void Fleet::sample(std::uint32_t index, Timestamp simulated, Timestamp wall) {
     Member& member = members_[index];
     const Vehicle::Sampled sampled = member.vehicle.sample(simulated);
+    if (sampled.seq == 0) return;
     ++tally_.sampled;
     ++tally_.outstanding;
     note(member, sampled.seq, LedgerState::sampled, wall);

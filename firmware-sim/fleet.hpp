@@ -35,7 +35,12 @@ struct FleetSettings {
     std::optional<Timestamp> start{};  // of the vehicles' time; none: now
     double speed = 1;                  // vehicles' seconds in one real second
     std::string id_prefix = "V";
-    bool has_acks = true;  // false with QoS 0: what is written is settled
+    std::shared_ptr<const Route> route{};       // none: the shipped loop
+    std::shared_ptr<const SpeedTrace> trace{};  // none: ordinary drivers
+    DriveSettings drive{};                      // but for the trace, which is the one above
+    std::vector<const Firmware*> firmware{};    // vehicle i has number i % size; none: the oldest
+    bool has_own_rates = false;                 // of the sensors, instead of `rate`
+    bool has_acks = true;                       // false with QoS 0: what is written is settled
 };
 
 // Vehicles that share a thread: their sampling, their buffers, their connections, the ledger.
@@ -94,7 +99,6 @@ private:
     void drop(const Member& member, std::uint64_t seq, const std::string& reason, Timestamp wall);
 
     FleetSettings settings_;
-    Route route_;
     Ledger ledger_;
     Inbox* inbox_;
     std::vector<Member> members_;

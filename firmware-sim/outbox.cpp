@@ -18,7 +18,7 @@ std::optional<std::uint64_t> Outbox::push(std::uint64_t seq, std::string payload
     if (entries_.size() == readings_max_) {
         if (first_waiting_ == entries_.size()) return seq;
         gone = entries_[first_waiting_].seq;
-        entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(first_waiting_));
+        erase(entries_.begin() + static_cast<std::ptrdiff_t>(first_waiting_));
         move_waiting_to_first_from(first_waiting_);
     }
     entries_.push_back({.seq = seq, .payload = std::move(payload)});
@@ -43,7 +43,7 @@ bool Outbox::remove(std::uint64_t seq) {
     if (found == entries_.end()) return false;
     const auto index = static_cast<std::size_t>(found - entries_.begin());
     if (found->handed) --handed_;
-    entries_.erase(found);
+    erase(found);
     if (index < first_waiting_) {
         --first_waiting_;
     } else if (index == first_waiting_) {
@@ -66,6 +66,29 @@ bool Outbox::take_back(std::uint64_t seq) {
     --handed_;
     first_waiting_ = std::min(first_waiting_, static_cast<std::size_t>(found - entries_.begin()));
     return true;
+}
+
+void Outbox::store(std::size_t stored_max) {
+    // What is stored is a prefix, but for what was removed from it.
+    for (auto entry = entries_.begin(); entry != entries_.end() && stored_ < stored_max; ++entry) {
+        if (!entry->is_stored) ++stored_;
+        entry->is_stored = true;
+    }
+}
+
+std::vector<std::uint64_t> Outbox::reboot() {
+    std::vector<std::uint64_t> gone;
+    for (const Entry& entry : entries_) {
+        if (!entry.is_stored) gone.push_back(entry.seq);
+    }
+    std::erase_if(entries_, [](const Entry& entry) { return !entry.is_stored; });
+    take_back_all();
+    return gone;
+}
+
+void Outbox::erase(std::deque<Entry>::iterator entry) {
+    if (entry->is_stored) --stored_;
+    entries_.erase(entry);
 }
 
 std::deque<Outbox::Entry>::iterator Outbox::find(std::uint64_t seq) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace milepost::fleet {
 
@@ -20,6 +21,7 @@ public:
         std::string payload;
         bool handed = false;         // in the hands of the network now
         bool handed_before = false;  // at any time
+        bool is_stored = false;      // in the flash: survives a reboot
     };
 
     // `readings_max` is at least 1.
@@ -45,6 +47,14 @@ public:
     // The network has lost this one. False if it is not here or was not handed.
     bool take_back(std::uint64_t seq);
 
+    // Writes to the flash what it has room for, oldest first: at most `stored_max` readings are
+    // there. What leaves the outbox leaves the flash.
+    void store(std::size_t stored_max);
+
+    // The vehicle's computer starts anew: what was not stored is gone, what was is waiting again.
+    // The numbers that are gone.
+    std::vector<std::uint64_t> reboot();
+
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
     [[nodiscard]] std::size_t handed() const { return handed_; }
@@ -53,9 +63,12 @@ private:
     std::deque<Entry>::iterator find(std::uint64_t seq);
     void move_waiting_to_first_from(std::size_t index);
 
+    void erase(std::deque<Entry>::iterator entry);
+
     std::size_t readings_max_;
     std::deque<Entry> entries_;      // rising numbers
     std::size_t handed_ = 0;         // entries with handed set
+    std::size_t stored_ = 0;         // entries with is_stored set
     std::size_t first_waiting_ = 0;  // index of the first entry that is not handed
 };
 

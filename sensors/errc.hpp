@@ -26,6 +26,8 @@ enum class Errc {
     too_many_trouble_codes,
     not_a_ledger,
     bad_ledger_line,
+    bad_ignition,
+    bad_firmware,
 };
 
 [[nodiscard]] const boost::system::error_category& sensors_category();

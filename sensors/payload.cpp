@@ -1,18 +1,14 @@
 #include "sensors/payload.hpp"
 
 #include "sensors/errc.hpp"
-#include "storage/base/check.hpp"
+#include "sensors/payload_words.hpp"
 
-#include <fmt/compile.h>
-#include <fmt/format.h>
 #include <simdjson.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <iterator>
-#include <limits>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -23,63 +19,7 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-constexpr std::uint64_t payload_version = 1;
-
-static_assert(signal_count <= 32, "duplicate signals are found in a 32 bit mask");
-
-constexpr std::uint32_t bit(Signal signal) {
-    return 1U << static_cast<unsigned>(signal);
-}
-
-// Letters, digits and hyphens: needs no escape in JSON.
-bool is_trouble_code(std::string_view code) {
-    const auto allowed = [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-               c == '-';
-    };
-    return !code.empty() && code.size() <= trouble_code_bytes_max &&
-           std::all_of(code.begin(), code.end(), allowed);
-}
-
-// ---- Reading -> bytes
-
-Result<void> check(const Reading& reading) {
-    if (reading.head.seq == 0 || reading.head.seq > seq_max) return Errc::seq_out_of_range;
-    const std::int64_t time = reading.head.time.value();
-    if (time < 0 || time > time_max_ms) return Errc::time_out_of_range;
-    if (reading.values.empty() && !reading.trouble_codes) return Errc::no_signals;
-    std::uint32_t seen = bit(Signal::trouble_codes);
-    for (const SignalValue& value : reading.values) {
-        if (!std::isfinite(value.value)) return Errc::number_not_finite;
-        if ((seen & bit(value.signal)) != 0) return Errc::duplicate_signal;
-        seen |= bit(value.signal);
-    }
-    if (!reading.trouble_codes) return {};
-    if (reading.trouble_codes->size() > trouble_codes_max) return Errc::too_many_trouble_codes;
-    for (const std::string& code : *reading.trouble_codes) {
-        if (!is_trouble_code(code)) return Errc::bad_trouble_code;
-    }
-    return {};
-}
-
-void append_trouble_codes(const std::vector<std::string>& codes, std::string& out) {
-    fmt::format_to(
-        std::back_inserter(out),
-        FMT_COMPILE("\"{}\":["),
-        info(Signal::trouble_codes).name
-    );
-    for (const std::string& code : codes) {
-        if (&code != &codes.front()) out += ',';
-        out += '"';
-        out += code;
-        out += '"';
-    }
-    out += "],";
-}
-
-// ---- bytes -> Reading
-
-// The six fields, as bits of what was seen.
+// The fields, as bits of what was seen.
 enum : unsigned {
     field_v = 1U,
     field_vss = 2U,
@@ -87,8 +27,13 @@ enum : unsigned {
     field_seq = 8U,
     field_ts = 16U,
     field_signals = 32U,
+    field_fw = 64U,
+    field_boot = 128U,
+    field_clock = 256U,
     fields_of_head = 31U,
     fields_of_reading = 63U,
+    fields_of_firmware = 448U,  // beside those of the reading, in version 2
+    fields_all = 511U,
 };
 
 unsigned field_of(std::string_view name) {
@@ -98,17 +43,24 @@ unsigned field_of(std::string_view name) {
     if (name == "seq") return field_seq;
     if (name == "ts") return field_ts;
     if (name == "signals") return field_signals;
+    if (name == "fw") return field_fw;
+    if (name == "boot") return field_boot;
+    if (name == "clock") return field_clock;
     return 0;
 }
 
 // What has been read so far.
 struct Draft {
     unsigned seen = 0;
+    std::uint64_t version = 0;
     std::optional<VehicleId> vehicle;
     std::uint64_t seq = 0;
     std::int64_t time = 0;
     std::vector<SignalValue> values;
     std::optional<std::vector<std::string>> trouble_codes;
+    std::optional<Ignition> ignition;
+    FirmwareInfo firmware{};
+    ErrorCode firmware_error;
 };
 
 // simdjson's errors, as far as a reader of ours cares: the wrong type, or not JSON.
@@ -151,8 +103,18 @@ Result<void> read_trouble_codes(ondemand::value& value, Draft& draft) {
     return {};
 }
 
+Result<void> read_ignition(ondemand::value& value, Draft& draft) {
+    const auto text = get<std::string_view>(value);
+    if (!text) return text.error();
+    const auto* const found = std::find(ignition_names.begin(), ignition_names.end(), *text);
+    if (found == ignition_names.end()) return Errc::bad_ignition;
+    draft.ignition = static_cast<Ignition>(found - ignition_names.begin());
+    return {};
+}
+
 Result<void> read_signal(Signal signal, ondemand::value& value, Draft& draft) {
     if (signal == Signal::trouble_codes) return read_trouble_codes(value, draft);
+    if (signal == Signal::ignition) return read_ignition(value, draft);
     ondemand::json_type type{};
     if (const auto error = value.type().get(type)) return translated(error);
     if (type != ondemand::json_type::number) return Errc::wrong_type;
@@ -206,13 +168,34 @@ Result<void> read_vehicle(ondemand::value& value, Draft& draft) {
     return {};
 }
 
+Result<void> read_firmware(unsigned field, ondemand::value& value, Draft& draft) {
+    FirmwareInfo& firmware = draft.firmware;
+    if (field == field_boot) {
+        const auto boot = get_whole<std::uint64_t>(value, Errc::bad_firmware);
+        if (!boot) return boot.error();
+        if (*boot == 0 || *boot > seq_max) return Errc::bad_firmware;
+        firmware.boot = *boot;
+        return {};
+    }
+    const auto text = get<std::string_view>(value);
+    if (!text) return text.error();
+    if (field == field_fw) {
+        if (!is_release(*text)) return Errc::bad_firmware;
+        firmware.release = *text;
+        return {};
+    }
+    firmware.is_clock_set = *text == clock_set;
+    return *text == clock_set || *text == clock_unset ? Result<void>{} : Errc::bad_firmware;
+}
+
 Result<void> read_field(unsigned field, ondemand::value& value, Draft& draft) {
     switch (field) {
         case field_v: {
             const auto version = get_whole<std::uint64_t>(value, Errc::unsupported_version);
             if (!version) return version.error();
-            if (*version != payload_version) return Errc::unsupported_version;
-            return {};
+            draft.version = *version;
+            const bool is_known = *version == version_plain || *version == version_firmware;
+            return is_known ? Result<void>{} : Errc::unsupported_version;
         }
         case field_vss: {
             const auto version = get<std::string_view>(value);
@@ -236,24 +219,36 @@ Result<void> read_field(unsigned field, ondemand::value& value, Draft& draft) {
             return {};
         }
         case field_signals: return read_signals(value, draft);
+        case field_fw:
+        case field_boot:
+        case field_clock: return read_firmware(field, value, draft);
         default: return {};
     }
 }
 
-// Reads the fields in `wanted` and stops there, or at the end if they are all of them.
-Result<void> read_object(ondemand::object& object, unsigned wanted, Draft& draft) {
+// Reads the head and stops there, or reads everything.
+Result<void> read_object(ondemand::object& object, bool is_head_enough, Draft& draft) {
+    const unsigned wanted = is_head_enough ? fields_of_head : fields_all;
     for (auto member : object) {
         ondemand::value value;
         const auto name = open_member(std::move(member), value);
         if (!name) return name.error();
         const unsigned field = field_of(*name);
         if ((field & wanted) == 0) continue;
-        if ((draft.seen & field) != 0) return Errc::duplicate_signal;
+        const bool is_double = (draft.seen & field) != 0;
         draft.seen |= field;
-        MILEPOST_TRY(read_field(field, value, draft));
-        if (draft.seen == wanted && wanted != fields_of_reading) return {};
+        const Result<void> read = is_double ? Errc::duplicate_signal
+                                            : read_field(field, value, draft);
+        if (!read && (field & fields_of_firmware) == 0) return read.error();
+        // Version 1 does not know these: they may mean anything there.
+        if (!read) draft.firmware_error = read.error();
+        if (is_head_enough && draft.seen == fields_of_head) return {};
     }
-    return draft.seen == wanted ? Result<void>{} : Errc::missing_field;
+    const unsigned needed = is_head_enough                      ? fields_of_head
+                            : draft.version == version_firmware ? fields_all
+                                                                : fields_of_reading;
+    if (needed == fields_all && draft.firmware_error) return draft.firmware_error;
+    return (draft.seen & needed) == needed ? Result<void>{} : Errc::missing_field;
 }
 
 ReadingHead head_of(Draft& draft) {
@@ -266,35 +261,12 @@ ReadingHead head_of(Draft& draft) {
 
 }  // namespace
 
-Result<void> append_payload(const Reading& reading, std::string& out) {
-    MILEPOST_TRY(check(reading));
-    const std::size_t before = out.size();
-    const ReadingHead& head = reading.head;
-    auto end = fmt::format_to(
-        std::back_inserter(out),
-        FMT_COMPILE(R"({{"v":{},"vss":"{}","vehicle":"{}","seq":{},"ts":{},"signals":{{)"),
-        payload_version,
-        vss_version,
-        head.vehicle.text(),
-        head.seq,
-        head.time.value()
-    );
-    for (const auto& [signal, value] : reading.values) {
-        end = fmt::format_to(end, FMT_COMPILE("\"{}\":{},"), info(signal).name, value);
-    }
-    if (reading.trouble_codes) append_trouble_codes(*reading.trouble_codes, out);
-    out.back() = '}';  // the last comma: there is at least one signal
-    out += '}';
-    MILEPOST_CHECK(out.size() - before <= payload_bytes_max);
-    return {};
-}
-
 // The input is copied to where simdjson may read beyond its end.
 struct PayloadParser::State {
     ondemand::parser parser{payload_bytes_max};
     std::vector<char> padded = std::vector<char>(payload_bytes_max + simdjson::SIMDJSON_PADDING);
 
-    Result<Draft> read(Bytes payload, unsigned wanted) {
+    Result<Draft> read(Bytes payload, bool is_head_enough) {
         if (payload.size() > payload_bytes_max) return Errc::payload_too_large;
         if (payload.empty()) return Errc::not_json;
         std::memcpy(padded.data(), payload.data(), payload.size());
@@ -306,9 +278,9 @@ struct PayloadParser::State {
         ondemand::object object;
         if (document.get_object().get(object)) return Errc::not_json;
         Draft draft;
-        MILEPOST_TRY(read_object(object, wanted, draft));
+        MILEPOST_TRY(read_object(object, is_head_enough, draft));
         const bool at_end = document.current_location().error() == simdjson::OUT_OF_BOUNDS;
-        if (wanted == fields_of_reading && !at_end) return Errc::not_json;
+        if (!is_head_enough && !at_end) return Errc::not_json;
         return draft;
     }
 };
@@ -321,17 +293,20 @@ PayloadParser::PayloadParser(PayloadParser&&) noexcept = default;
 PayloadParser& PayloadParser::operator=(PayloadParser&&) noexcept = default;
 
 Result<Reading> PayloadParser::parse(Bytes payload) {
-    auto draft = state_->read(payload, fields_of_reading);
+    auto draft = state_->read(payload, /*is_head_enough=*/false);
     if (!draft) return draft.error();
     return Reading{
         .head = head_of(*draft),
         .values = std::move(draft->values),
         .trouble_codes = std::move(draft->trouble_codes),
+        .ignition = draft->ignition,
+        .firmware = draft->version == version_firmware ? std::optional{std::move(draft->firmware)}
+                                                       : std::nullopt,
     };
 }
 
 Result<ReadingHead> PayloadParser::parse_head(Bytes payload) {
-    auto draft = state_->read(payload, fields_of_head);
+    auto draft = state_->read(payload, /*is_head_enough=*/true);
     if (!draft) return draft.error();
     return head_of(*draft);
 }

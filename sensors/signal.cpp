@@ -33,6 +33,7 @@ constexpr std::array<SignalInfo, signal_count> table{{
     {battery_voltage, "Vehicle.LowVoltageBattery.CurrentVoltage", "V", 0, 36, 2},
     {odometer, "Vehicle.TraveledDistance", "m", 0, 4294967295.0, 0},
     {ambient_temperature, "Vehicle.Exterior.AirTemperature", "Celsius", -60, 70, 1},
+    {ignition, "Vehicle.LowVoltageSystemState", "", 0, 0, 0},
     {trouble_codes, "Vehicle.Diagnostics.DTCList", "", 0, 0, 0},
 }};
 

@@ -9,8 +9,8 @@
 namespace milepost::sensors {
 
 // The signals that a reading can carry: a closed list. Names and units are those of the COVESA
-// Vehicle Signal Specification 6.0. Order is that of the payload; the trouble codes are text and
-// come last.
+// Vehicle Signal Specification 6.0. Order is that of the payload; what is text comes
+// last.
 enum class Signal : std::uint8_t {
     speed,
     latitude,
@@ -31,10 +31,16 @@ enum class Signal : std::uint8_t {
     battery_voltage,
     odometer,
     ambient_temperature,
+    ignition,
     trouble_codes,
 };
 
-inline constexpr std::size_t signal_count = 20;
+inline constexpr std::size_t signal_count = 21;
+
+// True for the two whose value is no number.
+[[nodiscard]] constexpr bool is_text(Signal signal) {
+    return signal == Signal::ignition || signal == Signal::trouble_codes;
+}
 
 // The version of the vocabulary, as the payload names it.
 inline constexpr std::string_view vss_version = "6.0";

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <vector>
 
 using namespace milepost::fleet;
 using namespace std::chrono_literals;
@@ -72,7 +73,7 @@ TEST_CASE(
     "drive cycle: the engine follows the speed, idles at rest, never stalls",
     "[drive_cycle]"
 ) {
-    DriveCycle cycle{route(), seed_with(Drive::combustion)};
+    DriveCycle cycle{route(), seed_with(Drive::petrol)};
     bool has_stood = false;
     bool has_raced = false;
     for (int i = 0; i < 20 * 3600; ++i) {
@@ -100,7 +101,7 @@ TEST_CASE("drive cycle: a battery vehicle has no engine speed", "[drive_cycle]")
 }
 
 TEST_CASE("drive cycle: coolant and tyres warm up, the tank empties", "[drive_cycle]") {
-    DriveCycle cycle{route(), seed_with(Drive::combustion)};
+    DriveCycle cycle{route(), seed_with(Drive::petrol)};
     const DriveState cold = cycle.state();
     CHECK(cold.coolant_temperature == Approx(cold.ambient_temperature).margin(2));
     cycle.advance(5min);
@@ -157,4 +158,75 @@ TEST_CASE("drive cycle: a seed gives one drive, however it is cut into steps", "
     CHECK(whole.state().odometer == pieces.state().odometer);
     CHECK(whole.state().place.latitude == pieces.state().place.latitude);
     CHECK(whole.state().odometer != other.state().odometer);
+}
+
+TEST_CASE("drive cycle: a trace is driven as it is, second by second", "[drive_cycle]") {
+    for (const auto* const name : {"wltp", "nedc", "ftp-75"}) {
+        INFO(name);
+        const auto trace = SpeedTrace::named(name);
+        DriveCycle cycle{route(), 4, {.trace = &*trace}};
+        const double start = cycle.state().odometer;
+        cycle.advance(950ms);  // with the first step a second
+        for (int second = 1; second < trace->seconds(); ++second) {
+            REQUIRE(cycle.state().speed == Approx(trace->at(second).speed * 3.6).margin(1e-6));
+            cycle.advance(1s);
+        }
+        const double driven = cycle.state().odometer - start;
+        CHECK(driven > 10'000);
+        CHECK(driven < 24'000);
+    }
+}
+
+TEST_CASE("drive cycle: staggered vehicles are at different places of the trace", "[drive_cycle]") {
+    const auto trace = SpeedTrace::wltp();
+    std::vector<double> speeds;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        DriveCycle cycle{route(), seed, {.trace = &trace, .is_staggered = true}};
+        speeds.push_back(cycle.state().speed);
+    }
+    std::sort(speeds.begin(), speeds.end());
+    CHECK(speeds.back() > 60);
+    CHECK(std::unique(speeds.begin(), speeds.end()) - speeds.begin() > 10);
+}
+
+TEST_CASE(
+    "drive cycle: the ignition is turned off where the vehicle next stands",
+    "[drive_cycle]"
+) {
+    const auto trace = SpeedTrace::nedc();
+    for (const SpeedTrace* const driven : {static_cast<const SpeedTrace*>(nullptr), &trace}) {
+        DriveCycle cycle{route(), 5, {.trace = driven, .drive = Drive::petrol}};
+        while (cycle.state().speed < 10)
+            cycle.advance(1s);
+        cycle.turn_ignition(false);
+        CHECK(cycle.state().is_ignited);
+        cycle.advance(2min);
+        const DriveState off = cycle.state();
+        CHECK(off.speed == 0);
+        CHECK_FALSE(off.is_ignited);
+        CHECK(off.engine_speed == 0);
+        CHECK(off.battery_voltage == Approx(12.5).margin(0.1));
+        cycle.advance(10min);
+        CHECK(cycle.state().odometer == off.odometer);
+        CHECK(cycle.state().energy_level == off.energy_level);
+        CHECK(cycle.state().coolant_temperature < off.coolant_temperature);
+        cycle.turn_ignition(true);
+        cycle.advance(4min);
+        CHECK(cycle.state().odometer > off.odometer + 100);
+    }
+}
+
+TEST_CASE(
+    "drive cycle: a diesel turns slower than a petrol engine at the same speed",
+    "[drive_cycle]"
+) {
+    const auto trace = SpeedTrace::wltp();
+    DriveCycle petrol{route(), 5, {.trace = &trace, .drive = Drive::petrol}};
+    DriveCycle diesel{route(), 5, {.trace = &trace, .drive = Drive::diesel}};
+    petrol.advance(1700s);
+    diesel.advance(1700s);
+    CHECK(petrol.state().speed == diesel.state().speed);
+    CHECK(petrol.state().speed > 100);
+    CHECK(diesel.state().engine_speed < 0.8 * petrol.state().engine_speed);
+    CHECK(diesel.state().energy_level != petrol.state().energy_level);
 }

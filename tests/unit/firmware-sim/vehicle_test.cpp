@@ -27,7 +27,8 @@ Vehicle vehicle_with(std::uint64_t seed, std::size_t readings_max = 10'000) {
         {.id = *sensors::VehicleId::parse("V0001"),
          .seed = seed,
          .first_seq = 1,
-         .readings_max = readings_max}};
+         .readings_max = readings_max,
+         .drive = {}}};
 }
 
 // Hands over what may go; the numbers in order.
