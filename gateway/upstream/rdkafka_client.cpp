@@ -8,6 +8,7 @@
 
 #include <array>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 namespace milepost::upstream {
@@ -93,6 +94,37 @@ void on_throttle(
     }
 }
 
+// On a thread of librdkafka's, for each certificate of a broker's chain. OpenSSL has judged it:
+// that judgement stands, it is only heard.
+int on_certificate(
+    rd_kafka_t* /*client*/,
+    const char* broker,
+    std::int32_t /*id*/,
+    int* error,
+    int depth,
+    const char* certificate,
+    std::size_t size,
+    char* text,
+    std::size_t text_size,
+    void* hearing
+) {
+    if (*error == 0) return 1;
+    const Bytes der{reinterpret_cast<const std::byte*>(certificate), size};
+    auto reason = certificate_fault(*error, depth, der, broker, wall_now());
+    if (text_size > 0) text[reason.copy(text, text_size - 1)] = '\0';
+    static_cast<Hearing*>(hearing)->tls.note(broker, std::move(reason));
+    return 0;
+}
+
+// Without verification OpenSSL would ask all the same.
+bool verifies_certificates(const rd_kafka_conf_t* conf) {
+    std::array<char, 8> value{};
+    std::size_t size = value.size();
+    const auto got =
+        rd_kafka_conf_get(conf, "enable.ssl.certificate.verification", value.data(), &size);
+    return got == RD_KAFKA_CONF_OK && std::string_view{value.data()} == "true";
+}
+
 }  // namespace
 
 Result<void> set_properties(
@@ -137,6 +169,9 @@ Result<SharedClient> make_producer_client(const ProducerSettings& settings, std:
     auto hearing = std::make_unique<Hearing>();
     rd_kafka_conf_set_opaque(conf.get(), hearing.get());
     rd_kafka_conf_set_throttle_cb(conf.get(), on_throttle);
+    if (verifies_certificates(conf.get())) {
+        rd_kafka_conf_set_ssl_cert_verify_cb(conf.get(), on_certificate);
+    }
     std::array<char, error_text_bytes> text{};
     ClientHandle client{rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), text.data(), text.size())};
     if (!client) {

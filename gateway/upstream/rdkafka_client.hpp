@@ -3,6 +3,7 @@
 #include "gateway/upstream/client_settings.hpp"
 #include "gateway/upstream/producer.hpp"
 #include "gateway/upstream/rdkafka_handles.hpp"
+#include "gateway/upstream/tls_reasons.hpp"
 #include "gateway/upstream/waker.hpp"
 #include "storage/base/result.hpp"
 
@@ -15,10 +16,11 @@ namespace milepost::upstream {
 // Shared by a producer and its transactions: whoever lets go last destroys it.
 using SharedClient = std::shared_ptr<rd_kafka_s>;
 
-// Who is told what librdkafka tells by a callback and not by an event, during serve(). One for each
-// client of make_producer_client, with its lifetime.
+// Who is told what librdkafka tells by a callback and not by an event. One for each client of
+// make_producer_client, with its lifetime.
 struct Hearing {
-    ProducerListener* listener = nullptr;
+    ProducerListener* listener = nullptr;  // during serve()
+    TlsReasons tls{};                      // from librdkafka's threads
 };
 
 [[nodiscard]] Hearing& hearing_of(const SharedClient& client);

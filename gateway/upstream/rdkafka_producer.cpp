@@ -81,9 +81,10 @@ std::uint32_t brokers_up(std::string_view json) {
     return count;
 }
 
-// FAIL and FATAL come as error events, too; that gapless is experimental we know.
+// FAIL and FATAL come as error events, too, and so does what a certificate's verification said;
+// that gapless is experimental we know.
 bool is_said_elsewhere(std::string_view facility, std::string_view text) {
-    if (facility == "FAIL" || facility == "FATAL") return true;
+    if (facility == "FAIL" || facility == "FATAL" || facility == "SSLCERTVRFY") return true;
     return facility == "CONFWARN" &&
            text.find("enable.gapless.guarantee") != std::string_view::npos;
 }
@@ -292,7 +293,7 @@ void RdKafkaProducer::serve_reports(rd_kafka_event_t* event, ProducerListener& l
 
 void RdKafkaProducer::serve_error(rd_kafka_event_t* event, ProducerListener& listener) {
     auto error = rd_kafka_event_error(event);
-    std::string text = rd_kafka_event_error_string(event);
+    std::string text = hearing_of(client_).tls.plain(rd_kafka_event_error_string(event));
     // With TLS 1.3 a certificate is refused after the handshake: an alert is what is received, and
     // librdkafka calls that a broken connection.
     if (error == RD_KAFKA_RESP_ERR__TRANSPORT && text.find("SSL alert") != std::string::npos) {

@@ -94,7 +94,7 @@ def papers(delivery):
                 paper.sign(days)
                 restart()
             outages.outage("the broker's certificate has expired", lambda: sign(-1), lambda: sign(1), within_s=20,
-                           says=["no broker is connected", "certificate verify failed"])
+                           says=["no broker is connected", "certificate verify failed: the broker's certificate has expired"])
 
             def login(before, after):
                 file = run.kafka.folder / "server.properties"

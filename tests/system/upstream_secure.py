@@ -3,7 +3,7 @@
 
     python3 tests/system/upstream_secure.py            every mechanism once
     python3 tests/system/upstream_secure.py --full     and: SIGKILLs, a password that changes while the gateway runs, a
-                                                       broker whose certificate expires; Kafka's own consumer reads
+                                                       broker whose certificate is no good; Kafka's own consumer reads
     python3 tests/system/upstream_secure.py --librdkafka DIR      with that folder's librdkafka.so.1
 
 Each gateway begins with a wrong secret: it takes readings in, says in one line what is wrong, and forwards nothing. The
@@ -151,10 +151,10 @@ def cases(folder, site, provider, scram):
 
     found = [
         Case("tls", "TLS", {"security.protocol": "SSL", "ssl.ca.location": file("ca.pem")}, file("ca.pem"),
-             stranger.certificate.read_text(), site.certificate.read_text(), "certificate"),
+             stranger.certificate.read_text(), site.certificate.read_text(), "signed by no authority"),
         Case("mtls", "MTLS", {"security.protocol": "SSL", "ssl.certificate.location": file("mine.pem"),
                               "ssl.key.location": file("mine.pem")}, file("mine.pem"), both("expired"), both("gw1"),
-             "alert certificate"),
+             "the broker refuses this gateway's certificate"),
         # A relative name: one of systemd's credentials.
         Case("plain", "PLAIN", sasl("PLAIN", "kafka.password"), file("kafka.password"), WRONG, f"{RIGHT}\n",
              "uthentication failed"),
@@ -235,7 +235,8 @@ class Run:
         if self.full:
             self.killed()
             self.password_changes()
-            self.broker_expires()
+            self.broker_presents("old-broker", "the broker's certificate has expired (valid until 2020-02-01")
+            self.broker_presents("elsewhere", "the broker's certificate is for another host than 127.0.0.1")
         self.each("publish")
         self.each("expect_forwarded", "more readings")
 
@@ -259,18 +260,19 @@ class Run:
         plain.secret.write_text(NEXT)
         plain.expect_forwarded("the password was changed")
 
-    def broker_expires(self):
+    def broker_presents(self, name, complaint):
+        """A certificate that is no good, and then the right one again."""
         pem = pathlib.Path(next(line.split("=", 1)[1] for line in self.kafka.configuration.read_text().splitlines()
                                 if line.startswith("ssl.keystore.location=")))
-        sound, expired = pem.read_text(), pem.with_name("old-broker.pem").read_text()
+        sound, other = pem.read_text(), pem.with_name(f"{name}.pem").read_text()
         self.kafka.stop()
-        pem.write_text(expired)
+        pem.write_text(other)
         self.kafka.start()
         self.each("publish")
         for case in self.cases:
-            processes.wait_until(lambda case=case: "certificate" in case.problem(), within_s=SETTLE_S,
-                                 what=f"{case.name}: the status says that the broker's certificate is no good")
-            say(f"ok: {case.name}: the broker's certificate has expired: {case.problem()}")
+            processes.wait_until(lambda case=case: complaint in case.problem(), within_s=SETTLE_S,
+                                 what=f"{case.name}: the status says {complaint!r}")
+            say(f"ok: {case.name}: the status says {case.problem()}")
         self.kafka.stop()
         pem.write_text(sound)
         self.kafka.start()
@@ -291,6 +293,7 @@ def main():
         os.environ["CREDENTIALS_DIRECTORY"] = str(folder)
         site = authority.Authority(folder)
         site.issue("old-broker", authority.PAST)
+        site.issue("elsewhere", names="DNS:elsewhere.example")
         site.issue("broker")
         kafka, ports = secure_broker(site)
         with kafka, tokens.Provider(processes.free_ports(1)[0], USER, RIGHT) as provider:

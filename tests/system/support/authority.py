@@ -30,10 +30,10 @@ class Authority:
         if done.returncode != 0:
             raise checks.Failed(f"openssl {arguments[0]}: {done.stderr}")
 
-    def issue(self, name, when=NOW):
+    def issue(self, name, when=NOW, names="DNS:localhost,IP:127.0.0.1"):
         """NAME.key (PKCS#8), NAME.crt, and NAME.pem with both and the authority's, for loopback."""
         self._openssl("req", *self._new_key(name), "-subj", f"/CN={name}", "-out", f"{name}.csr")
-        (self.folder / f"{name}.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        (self.folder / f"{name}.ext").write_text(f"subjectAltName={names}\n")
         start, end = VALID[when]
         self._openssl("ca", "-batch", "-notext", "-config", "ca.cnf", "-in", f"{name}.csr", "-out", f"{name}.crt",
                       "-startdate", start, "-enddate", end, "-extfile", f"{name}.ext")
