@@ -1,13 +1,14 @@
 #include "gateway/tool/flags.hpp"
 
+#include "gateway/tool/common_flags.hpp"
 #include "gateway/tool/failure.hpp"
+#include "gateway/tool/replay_flags.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
 #include <cstdio>
 #include <iostream>
-#include <map>
 
 #ifndef MILEPOST_VERSION
 #define MILEPOST_VERSION "unknown"
@@ -38,37 +39,13 @@ struct Raw {
     std::string brokers;
     std::vector<std::string> properties;
     std::uint64_t wait_ms = 60'000;
-    ReplayOptions replay;
-    std::string offset_range;
-    std::string file_format = "ndjson";
-    std::string speed = "1x";
-    std::string timestamps = "original";
-    std::uint64_t gap_max_ms = 0;
+    ReplayFlags replay;
 };
-
-const std::map<std::string, std::uint64_t> time_units{{"ms", 1}, {"s", 1'000}, {"min", 60'000}};
-
-void add_common(CLI::App& command, Raw& raw) {
-    command.add_flag("--json", raw.json, "Print JSON");
-}
-
-void add_source(CLI::App& command, Raw& raw) {
-    auto* url = command.add_option("--url", raw.source.url, "The running gateway's HTTP address");
-    url->capture_default_str()->type_name("URL");
-    command
-        .add_option(
-            "--data-dir",
-            raw.source.data_dir,
-            "Read the folder of a stopped gateway instead; nothing is written"
-        )
-        ->type_name("DIR")
-        ->excludes(url);
-}
 
 void add_consume(CLI::App& app, Raw& raw) {
     auto* consume = app.add_subcommand("consume", "Print the records of the log");
-    add_common(*consume, raw);
-    add_source(*consume, raw);
+    add_json(*consume, raw.json);
+    add_source(*consume, raw.source);
     consume->add_option("-t,--topic", raw.topics, "A topic; may be given again (default: all)")
         ->type_name("TOPIC")
         ->allow_extra_args(false);
@@ -111,7 +88,7 @@ void add_verify_and_repair(CLI::App& app, Raw& raw) {
         "Exit 0: sound, or with no hole but those that the gap ledger has (\"all known\");\n"
         "1: rot, a wrong index, an unknown hole; 2: nothing there, or in use"
     );
-    add_common(*verify, raw);
+    add_json(*verify, raw.json);
     verify->add_option("DIR", raw.folder, "The data folder")->required();
     verify->add_flag("--deep", raw.deep, "Also decompress and walk the records");
     auto* repair = app.add_subcommand(
@@ -120,7 +97,7 @@ void add_verify_and_repair(CLI::App& app, Raw& raw) {
         "What is replaced is kept beside as <name>.damaged-<N>. Exit 0: nothing to do, or done;\n"
         "1: something could not be repaired; 2: nothing there, or in use"
     );
-    add_common(*repair, raw);
+    add_json(*repair, raw.json);
     repair->add_option("DIR", raw.folder, "The data folder")->required();
     repair->add_flag("--yes", raw.yes, "Do it");
 }
@@ -132,7 +109,7 @@ void add_adopt(CLI::App& app, Raw& raw) {
         "A gateway forwards nothing from a folder that was made on another machine before that.\n"
         "Exit 0: done; 1: it failed, nothing is changed; 2: nothing there, or in use"
     );
-    add_common(*adopt, raw);
+    add_json(*adopt, raw.json);
     adopt->add_option("DIR", raw.folder, "The data folder")->required();
     adopt->add_flag(
         "--from-start",
@@ -175,8 +152,8 @@ void add_reconcile(CLI::App& app, Raw& raw) {
         "reconcile",
         "Compare the fleet's ledgers with the log and the upstream"
     );
-    add_common(*reconcile, raw);
-    add_source(*reconcile, raw);
+    add_json(*reconcile, raw.json);
+    add_source(*reconcile, raw.source);
     reconcile->add_option("--ledger", raw.ledgers, "A ledger; several are merged")
         ->type_name("FILE")
         ->required();
@@ -194,115 +171,6 @@ void add_reconcile(CLI::App& app, Raw& raw) {
         ->add_option("--wait", raw.wait_ms, "How long to wait until everything is forwarded (60s)")
         ->type_name("TIME")
         ->transform(CLI::AsNumberWithUnit(time_units, CLI::AsNumberWithUnit::CASE_SENSITIVE));
-}
-
-void add_selection(CLI::App& command, Raw& raw) {
-    add_source(command, raw);
-    command
-        .add_option(
-            "--from-file",
-            raw.replay.from_file,
-            "Read NDJSON that export wrote instead of a log; - is stdin"
-        )
-        ->type_name("FILE")
-        ->excludes("--url")
-        ->excludes("--data-dir");
-    command.add_option("-t,--topic", raw.topics, "A topic; may be given again (default: all)")
-        ->type_name("TOPIC")
-        ->allow_extra_args(false);
-    command.add_option("-p,--partition", raw.partition, "One partition only")
-        ->type_name("N")
-        ->check(CLI::Range(0, 0x7FFF'FFFF));
-    command
-        .add_option("-k,--key", raw.replay.selection.keys, "A vehicle (key); may be given again")
-        ->type_name("KEY")
-        ->allow_extra_args(false);
-    command
-        .add_option(
-            "-o,--offsets",
-            raw.offset_range,
-            "From offset A and before B, in each partition; A.. and ..B are open"
-        )
-        ->type_name("A..B");
-    command
-        .add_option(
-            "--since",
-            raw.replay.since,
-            "From this time on: RFC 3339, ms since 1970, now, or -2h (ms, s, min, h, d) before now"
-        )
-        ->type_name("TIME");
-    command.add_option("--until", raw.replay.until, "Before this time; as --since")
-        ->type_name("TIME");
-    command
-        .add_option(
-            "--gateway-id",
-            raw.replay.gateway_id,
-            "The gateway's part of mp.id (default: the running gateway's; of a folder mp- and\n"
-            "8 digits of the log id, as where the configuration has no gateway_id)"
-        )
-        ->type_name("ID");
-    command
-        .add_option(
-            "--resume",
-            raw.replay.resume,
-            "Keep how far it is in this file; the same command goes on there after a kill\n"
-            "(default: for a file FILE.state, gone when it is done)"
-        )
-        ->type_name("FILE");
-}
-
-void add_export(CLI::App& app, Raw& raw) {
-    auto* command = app.add_subcommand("export", "Write records to a file, or to stdout");
-    add_selection(*command, raw);
-    command->add_option("--format", raw.file_format, "ndjson, which replay reads back, or csv")
-        ->check(CLI::IsMember({"ndjson", "csv"}))
-        ->capture_default_str();
-    command->add_option("-O,--output", raw.replay.to, "The file; - is stdout")
-        ->type_name("FILE")
-        ->capture_default_str();
-}
-
-void add_replay(CLI::App& app, Raw& raw) {
-    auto* command =
-        app.add_subcommand("replay", "Send recorded records again, as fast as they came or faster");
-    add_common(*command, raw);
-    add_selection(*command, raw);
-    command
-        ->add_option(
-            "--to",
-            raw.replay.to,
-            "A file (NDJSON), - for stdout, or kafka://HOST:PORT[,HOST:PORT…]"
-        )
-        ->type_name("WHERE")
-        ->capture_default_str();
-    command->add_option("-X", raw.properties, "A librdkafka property for Kafka")
-        ->type_name("NAME=VALUE")
-        ->allow_extra_args(false);
-    command
-        ->add_option(
-            "--speed",
-            raw.speed,
-            "1x as recorded, 10x ten times as fast, max, or a fixed rate: 200/s"
-        )
-        ->type_name("SPEED")
-        ->capture_default_str();
-    command
-        ->add_option(
-            "--gap-max",
-            raw.gap_max_ms,
-            "Wait no longer than this between two records, however long it was recorded"
-        )
-        ->type_name("TIME")
-        ->transform(CLI::AsNumberWithUnit(time_units, CLI::AsNumberWithUnit::CASE_SENSITIVE));
-    command
-        ->add_option(
-            "--timestamps",
-            raw.timestamps,
-            "original, or shifted: all by as much as makes the first one now"
-        )
-        ->check(CLI::IsMember({"original", "shifted"}))
-        ->capture_default_str();
-    command->add_flag("--dry-run", raw.replay.dry_run, "Count, and say what would be sent");
 }
 
 ConsumeOptions to_consume(const Raw& raw) {
@@ -332,18 +200,6 @@ ConsumeOptions to_consume(const Raw& raw) {
     return options;
 }
 
-std::vector<std::pair<std::string, std::string>> to_properties(const Raw& raw) {
-    std::vector<std::pair<std::string, std::string>> properties;
-    for (const auto& property : raw.properties) {
-        const auto equals = property.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            throw CLI::ValidationError("-X", property + " is no NAME=VALUE");
-        }
-        properties.emplace_back(property.substr(0, equals), property.substr(equals + 1));
-    }
-    return properties;
-}
-
 ReconcileOptions to_reconcile(const Raw& raw) {
     ReconcileOptions options;
     options.source = raw.source;
@@ -351,39 +207,7 @@ ReconcileOptions to_reconcile(const Raw& raw) {
     options.brokers = raw.brokers;
     options.wait = std::chrono::milliseconds{raw.wait_ms};
     options.json = raw.json;
-    options.properties = to_properties(raw);
-    return options;
-}
-
-ReplayOptions to_replay(const Raw& raw, bool is_export) {
-    ReplayOptions options = raw.replay;
-    options.is_export = is_export;
-    options.source = raw.source;
-    options.json = raw.json;
-    options.selection.topics = raw.topics;
-    if (raw.partition >= 0) options.selection.partition = raw.partition;
-    if (!raw.offset_range.empty()) {
-        const auto range = parse_offset_range(raw.offset_range);
-        if (!range) throw CLI::ValidationError("-o", raw.offset_range + " is no A..B");
-        options.selection.offsets = *range;
-    }
-    const auto now = wall_now();
-    const auto time = [&](const char* flag, const std::string& text) -> std::optional<Timestamp> {
-        if (text.empty()) return std::nullopt;
-        const auto parsed = parse_time(text, now);
-        if (!parsed) throw CLI::ValidationError(flag, text + " is no time");
-        return parsed;
-    };
-    options.selection.since = time("--since", options.since);
-    options.selection.until = time("--until", options.until);
-    options.properties = to_properties(raw);
-    options.format = raw.file_format == "csv" ? FileFormat::csv : FileFormat::ndjson;
-    options.shifts_time = raw.timestamps == "shifted";
-    if (raw.gap_max_ms > 0) options.gap_max = std::chrono::milliseconds{raw.gap_max_ms};
-    if (is_export) return options;
-    const auto speed = parse_speed(raw.speed);
-    if (!speed) throw CLI::ValidationError("--speed", raw.speed + " is no speed");
-    options.speed = *speed;
+    options.properties = to_properties(raw.properties);
     return options;
 }
 
@@ -394,8 +218,8 @@ Command to_command(const CLI::App& app, const Raw& raw) {
     if (app.got_subcommand("verify")) return VerifyOptions{raw.folder, raw.deep, raw.json};
     if (app.got_subcommand("repair")) return RepairOptions{raw.folder, raw.yes, raw.json};
     if (app.got_subcommand("adopt")) return AdoptOptions{raw.folder, raw.from_start, raw.json};
-    if (app.got_subcommand("replay")) return to_replay(raw, false);
-    if (app.got_subcommand("export")) return to_replay(raw, true);
+    if (app.got_subcommand("replay")) return raw.replay.options(false);
+    if (app.got_subcommand("export")) return raw.replay.options(true);
     if (app.got_subcommand("passwd")) return raw.passwd;
     return to_reconcile(raw);
 }
@@ -413,19 +237,18 @@ std::variant<Command, int> parse_flags(int argc, const char* const* argv) {
     Raw raw;
 
     auto* status = app.add_subcommand("status", "Where every partition stands");
-    add_common(*status, raw);
-    add_source(*status, raw);
+    add_json(*status, raw.json);
+    add_source(*status, raw.source);
     status->add_flag("--account", raw.account, "Account for every reading instead");
     auto* topics = app.add_subcommand("topics", "The topics and their partitions");
-    add_common(*topics, raw);
-    add_source(*topics, raw);
+    add_json(*topics, raw.json);
+    add_source(*topics, raw.source);
     add_consume(app, raw);
     add_verify_and_repair(app, raw);
     add_adopt(app, raw);
     add_passwd(app, raw);
     add_reconcile(app, raw);
-    add_replay(app, raw);
-    add_export(app, raw);
+    raw.replay.add_to(app);
 
     try {
         app.parse(argc, argv);

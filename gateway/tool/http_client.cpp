@@ -36,7 +36,7 @@ bool is_unreserved(char letter) {
 }  // namespace
 
 struct HttpClient::Impl {
-    HttpAddress address;
+    HostPort address;
     std::string url;
     boost::asio::io_context io{1};
     std::optional<beast::tcp_stream> stream;
@@ -107,7 +107,7 @@ std::int64_t HttpReply::number(std::string_view header) const {
     throw Failure{exit_run_time, fmt::format("the gateway's answer has no {}", header)};
 }
 
-HttpAddress parse_url(std::string_view url) {
+HostPort parse_url(std::string_view url) {
     const auto refuse = [&](std::string_view why) {
         return Failure{exit_usage, fmt::format("--url {}: {}", url, why)};
     };
@@ -116,27 +116,10 @@ HttpAddress parse_url(std::string_view url) {
     if (!rest.starts_with(scheme)) throw refuse("want http://HOST:PORT");
     rest.remove_prefix(scheme.size());
     if (rest.ends_with('/')) rest.remove_suffix(1);
-    HttpAddress address{.host = {}, .port = "80"};
-    const bool is_v6 = rest.starts_with('[');
-    const auto end_of_host = is_v6 ? rest.find(']') : rest.find(':');
-    if (is_v6 && end_of_host == std::string_view::npos) throw refuse("`[` without `]`");
-    address.host = is_v6 ? rest.substr(1, end_of_host - 1) : rest.substr(0, end_of_host);
-    rest = end_of_host == std::string_view::npos ? "" : rest.substr(end_of_host + (is_v6 ? 1 : 0));
-    if (!rest.empty()) {
-        unsigned port = 0;
-        const auto digits = rest.substr(1);
-        const auto [end, failed] =
-            std::from_chars(digits.data(), digits.data() + digits.size(), port);
-        if (rest.front() != ':' || failed != std::errc{} || end != digits.data() + digits.size() ||
-            port == 0 || port > 0xFFFF) {
-            throw refuse("no port, and no path is taken");
-        }
-        address.port = digits;
-    }
-    if (address.host.empty() || address.host.find_first_of("/?#@ ") != std::string::npos) {
-        throw refuse("no host");
-    }
-    return address;
+    std::string problem;
+    auto address = parse_host_port(rest, "80", problem);
+    if (!address) throw refuse(problem);
+    return *address;
 }
 
 HttpClient::HttpClient(std::string_view url)

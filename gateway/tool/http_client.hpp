@@ -1,5 +1,7 @@
 #pragma once
 
+#include "gateway/tool/host_port.hpp"
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -37,14 +39,7 @@ private:
 // `text` as a part of a query: RFC 3986, 2.1.
 [[nodiscard]] std::string percent_encode(std::string_view text);
 
-struct HttpAddress {
-    std::string host;  // an IPv6 address without its brackets
-    std::string port;
-
-    friend bool operator==(const HttpAddress&, const HttpAddress&) = default;
-};
-
 // A Failure (exit_usage) if it is none.
-[[nodiscard]] HttpAddress parse_url(std::string_view url);
+[[nodiscard]] HostPort parse_url(std::string_view url);
 
 }  // namespace milepost::tool

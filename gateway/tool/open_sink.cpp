@@ -1,6 +1,7 @@
 #include "gateway/tool/open_sink.hpp"
 
 #include "gateway/tool/kafka_sink.hpp"
+#include "gateway/tool/mqtt_sink.hpp"
 
 #include <string_view>
 
@@ -13,13 +14,13 @@ constexpr std::string_view kafka_scheme = "kafka://";
 }  // namespace
 
 bool is_file_sink(const ReplayOptions& options) {
-    return options.to != "-" && !options.to.starts_with(kafka_scheme);
+    return options.to != "-" && !options.to.starts_with(kafka_scheme) && !is_mqtt_url(options.to);
 }
 
 std::unique_ptr<ReplaySink> open_sink(
     const ReplayOptions& options,
     const ReplayState& state,
-    const std::filesystem::path& /*state_file*/,
+    const std::filesystem::path& state_file,
     bool is_resumed
 ) {
     if (options.to == "-") return open_stdout_sink(options.format);
@@ -28,6 +29,18 @@ std::unique_ptr<ReplaySink> open_sink(
             .brokers = options.to.substr(kafka_scheme.size()),
             .properties = options.properties};
         return open_kafka_sink(kafka, state.job, state.count, state.first_topic);
+    }
+    if (is_mqtt_url(options.to)) {
+        auto journal = state_file;
+        if (!journal.empty()) journal += ".publishes";
+        return open_mqtt_sink(
+            options.to,
+            options.mqtt,
+            journal,
+            state.job,
+            is_resumed,
+            state.count
+        );
     }
     return open_file_sink(options.to, options.format, is_resumed, state.sink_bytes, state.count);
 }

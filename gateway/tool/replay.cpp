@@ -5,12 +5,12 @@
 #include "gateway/tool/record_stream.hpp"
 #include "gateway/tool/replay_plan.hpp"
 #include "gateway/tool/replay_state.hpp"
+#include "gateway/tool/stop_signal.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -26,12 +26,6 @@ constexpr Duration wait_slice = std::chrono::milliseconds{100};
 // At full speed the clock is asked once in so many records.
 constexpr std::uint64_t records_per_look = 256;
 constexpr std::size_t short_log_id = 8;
-
-volatile std::sig_atomic_t stop_asked = 0;
-
-void ask_to_stop(int /*signal*/) {
-    stop_asked = 1;
-}
 
 class Replay {
 public:
@@ -52,14 +46,14 @@ public:
         open_stream();
         if (options_.dry_run) return print_plan(options_, *stream_, state_);
         open_sink();
-        std::signal(SIGINT, ask_to_stop);
-        std::signal(SIGTERM, ask_to_stop);
+        listen_for_stop();
         skip();
         const bool is_whole = send();
         settle(is_whole);
+        if (is_whole) sink_->finish();
         progress_.clear();
         say_end(is_whole);
-        return is_whole ? exit_good : exit_run_time;
+        return is_whole && !sink_->has_refusals() ? exit_good : exit_run_time;
     }
 
 private:
@@ -138,7 +132,7 @@ private:
             ++state_.count;
             if (++sent_ % records_per_look != 0) continue;
             look();
-            if (stop_asked != 0) return false;
+            if (is_stop_asked()) return false;
         }
         return true;
     }
@@ -155,7 +149,7 @@ private:
         while (true) {
             const auto now = monotonic_now();
             if (due <= now) return true;
-            if (stop_asked != 0) return false;
+            if (is_stop_asked()) return false;
             sink_->wait_until(std::min(due, now + wait_slice));
             if (due - now > wait_slice) look();
         }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gateway/tool/mqtt_options.hpp"
 #include "gateway/tool/pacer.hpp"
 #include "gateway/tool/replay_sink.hpp"
 #include "gateway/tool/selection.hpp"
@@ -23,11 +24,13 @@ struct ReplayOptions {
     bool is_export = false;
     SourceOptions source;
     std::string from_file;   // not empty: NDJSON instead of a log
+    std::string from_kafka;  // not empty: brokers, HOST:PORT,…, instead of a log
     std::string gateway_id;  // for `mp.id`; empty: the gateway's own
     Selection selection;
     std::string since;  // as given: a state of another time is another plan's
     std::string until;
-    std::string to = "-";  // a file, `-`, or kafka://HOST:PORT,…
+    std::string to = "-";  // a file, `-`, kafka://HOST:PORT,… or mqtt[s]://HOST[:PORT]
+    MqttOptions mqtt;
     std::vector<std::pair<std::string, std::string>> properties;  // of librdkafka
     FileFormat format = FileFormat::ndjson;
     Speed speed;

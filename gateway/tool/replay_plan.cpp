@@ -3,6 +3,7 @@
 #include "gateway/json_writer.hpp"
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
+#include "gateway/tool/mqtt_sink.hpp"
 
 #include <fmt/format.h>
 
@@ -112,6 +113,16 @@ std::string plan_of(
     const std::string& source,
     const std::string& identity
 ) {
+    const auto as = [&]() -> std::string {
+        if (is_mqtt_url(options.to)) {
+            return fmt::format(
+                "MQTT {} with QoS {}",
+                static_cast<int>(options.mqtt.level),
+                static_cast<int>(options.mqtt.qos)
+            );
+        }
+        return options.format == FileFormat::csv ? "csv" : "ndjson";
+    };
     return fmt::format(
         "from {} as {}; {}; since {} until {}; {} timestamps; to {} as {}",
         source,
@@ -121,7 +132,7 @@ std::string plan_of(
         options.until,
         options.shifts_time ? "shifted" : "original",
         options.to,
-        options.format == FileFormat::csv ? "csv" : "ndjson"
+        as()
     );
 }
 

@@ -31,6 +31,12 @@ public:
     // Everything put is there for good when this returns. The length of a file.
     virtual std::uint64_t settle() = 0;
 
+    // The replay is over, and its state says so: nothing need be kept to go on with.
+    virtual void finish() {}
+
+    // Records that the other side did not want: the replay ends as failed.
+    [[nodiscard]] virtual bool has_refusals() const { return false; }
+
     // What there is to say at the end, one line; empty: nothing.
     [[nodiscard]] virtual std::string remark() const { return {}; }
 };

@@ -165,9 +165,9 @@ TEST_CASE("gateway source: what is not there is a failure with its exit code", "
 }
 
 TEST_CASE("http client: addresses and escapes", "[source]") {
-    CHECK(parse_url("http://a:80/") == HttpAddress{"a", "80"});
-    CHECK(parse_url("http://a") == HttpAddress{"a", "80"});
-    CHECK(parse_url("http://[::1]:8080") == HttpAddress{"::1", "8080"});
+    CHECK(parse_url("http://a:80/") == HostPort{"a", "80"});
+    CHECK(parse_url("http://a") == HostPort{"a", "80"});
+    CHECK(parse_url("http://[::1]:8080") == HostPort{"::1", "8080"});
     for (const auto* wrong :
          {"",
           "a:80",
