@@ -11,7 +11,6 @@ two that are equal are two.
 
 import argparse
 import collections
-import getpass
 import random
 import subprocess
 import threading
@@ -20,45 +19,10 @@ import time
 from support import authority, checks, gateway as gateway_module
 from support.checks import expect, say
 from support.hostile_broker import CONNACK_3, CONNACK_5, HostileBroker, says
+from support.mosquitto import FLOW_LIMIT_S, Mosquitto
 import processes
 
 ROUTES = [{"filter": "site/#", "topic": "site", "partitions": 1}]
-FLOW_LIMIT_S = 120
-
-
-class Mosquitto:
-    """With its persistence saved at each change, so that a restart keeps sessions and queues."""
-
-    def __init__(self, folder, more=""):
-        self.folder = folder
-        self.folder.mkdir()
-        self.port = processes.free_ports(1)[0]
-        self.process = None
-        (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nper_listener_settings false\n"
-            f"persistence true\npersistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1000000\n"
-            f"set_tcp_nodelay true\nuser {getpass.getuser()}\n{more}")
-
-    def start(self):
-        with open(self.folder / "mosquitto.log", "ab") as out:
-            self.process = processes.start(
-                [checks.foreign("mosquitto", "mosquitto"), "-v", "-c", str(self.folder / "mosquitto.conf")],
-                stdout=out, stderr=out)
-        processes.wait_until(lambda: self.publish("probe", ["x"], qos=0, must=False), within_s=10,
-                             what="mosquitto answers")
-
-    def stop(self):
-        """SIGTERM: it saves its database."""
-        processes.stop(self.process)
-
-    def publish(self, topic, lines, *, qos, must=True):
-        done = subprocess.run(
-            [checks.foreign("mosquitto_pub", "mosquitto-clients"), "-h", "127.0.0.1", "-p", str(self.port), "-V", "mqttv5",
-             "-q", str(qos), "-t", topic, "-l"], input="".join(f"{line}\n" for line in lines), text=True,
-            capture_output=True, timeout=FLOW_LIMIT_S)
-        if must and done.returncode != 0:
-            raise checks.Failed(f"mosquitto_pub: {done.returncode} {done.stderr}")
-        return done.returncode == 0
 
 
 def bridge_of(port, *, qos=2, version="3.1.1", name="site", more=""):
