@@ -1,93 +1,232 @@
 #!/usr/bin/env python3
-"""What connections cost milepostd: memory of an idle one, a storm of CONNECTs, and kept sessions after a SIGKILL.
+"""What connections cost milepostd, one table: storms of CONNECTs, memory of an idle connection, kept sessions after a
+SIGKILL, one device that floods, one that never reads.
 
-    python3 tests/bench/connections.py [--connections 10000]      needs the release programs; prints figures, asserts nothing
-"""
+    python3 tests/bench/connections.py [--connections 10000] [--only storm,logins,idle,tls,resume,flood,deaf]
+
+Needs the release programs, mqtt_crowd and mqtt_load (tests/bench/run.sh --connections builds them). The gateway has the
+second core, the clients the first. It prints figures and asserts nothing."""
 
 import argparse
+import base64
+import contextlib
+import hashlib
+import json
+import os
 import pathlib
 import resource
-import select
 import socket
-import struct
+import ssl
+import statistics
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
-from support import checks, gateway as gateway_module
+from support import authority, checks, gateway as gateway_module
 
-LIMIT_S = 120
-
-
-def connect_packet(name, clean):
-    body = b"\0\4MQTT\4" + bytes([2 if clean else 0]) + b"\0\0" + struct.pack(">H", len(name)) + name.encode()
-    return bytes([0x10, len(body)]) + body
-
-
-def storm(port, names, clean):
-    """Opens a connection for each name as fast as it goes; (sockets, seconds, CONNACKs, refused)."""
-    began = time.monotonic()
-    poller, waiting, done, refused = select.epoll(), {}, [], 0
-    for name in names:
-        one = socket.socket()
-        one.setblocking(False)
-        one.connect_ex(("127.0.0.1", port))
-        waiting[one.fileno()] = [one, connect_packet(name, clean)]
-        poller.register(one, select.EPOLLOUT)
-    while waiting and time.monotonic() - began < LIMIT_S:
-        for descriptor, event in poller.poll(1):
-            one, packet = waiting[descriptor]
-            try:
-                if packet:
-                    one.send(packet)
-                    waiting[descriptor][1] = b""
-                    poller.modify(descriptor, select.EPOLLIN)
-                    continue
-                answer = one.recv(4)
-            except OSError:
-                answer = b""
-            poller.unregister(descriptor)
-            del waiting[descriptor]
-            if len(answer) == 4 and answer[0] == 0x20 and answer[3] == 0:
-                done.append(one)
-            else:
-                refused += 1
-    return done, time.monotonic() - began, refused + len(waiting)
+PARTS = ("storm", "logins", "idle", "tls", "resume", "flood", "deaf")
+LIMIT_S = 60
+TLS_CONNECTIONS = 1_000
+USERS = 200
+ACTIVE = 1_000  # connections beside those that are idle
+OTHERS = 99     # devices beside the one that floods, 10 publishes a second each
 
 
-def memory_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss_Anon:") or line.startswith("Anonymous:"):
+def row(what, figure, goal="–"):
+    print(f"{what:<66} | {figure:<46} | {goal}", flush=True)
+
+
+@contextlib.contextmanager
+def on_core(core):
+    """What is started meanwhile runs there."""
+    before = os.sched_getaffinity(0)
+    if len(before) > 1:
+        os.sched_setaffinity(0, {sorted(before)[core]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def start_gateway(gateway):
+    with on_core(1):
+        gateway.start()
+
+
+def client(name, *arguments):
+    with on_core(0):
+        return subprocess.Popen([str(checks.program(name)), *map(str, arguments)], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
+
+
+@contextlib.contextmanager
+def storm(gateway, connections, *arguments):
+    """Figures of mqtt_crowd storm; the connections stay until the end of the block."""
+    crowd = client("mqtt_crowd", "storm", "--port", gateway.mqtt_port, "--connections", connections,
+                   "--seconds", LIMIT_S, *arguments)
+    try:
+        yield json.loads(crowd.stdout.readline())
+    finally:
+        crowd.stdin.close()
+        crowd.wait(LIMIT_S)
+
+
+def load(gateway, *arguments):
+    process = client("mqtt_load", "--port", gateway.mqtt_port, *arguments)
+    return json.loads(process.communicate(timeout=LIMIT_S)[0])
+
+
+def memory_bytes(gateway):
+    for line in pathlib.Path(f"/proc/{gateway.pid()}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--connections", type=int, default=10_000)
-    count = parser.parse_args().connections
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    extra = f"[mqtt]\nmax_connections = {3 * count}\n"
-    with checks.scratch() as folder, gateway_module.Gateway(folder, extra=extra) as gateway:
-        gateway.start()
-        before = memory_bytes(gateway.pid())
-        idle, seconds, refused = storm(gateway.mqtt_port, [f"idle-{i:06}" for i in range(count)], clean=True)
-        after = memory_bytes(gateway.pid())
-        checks.say(f"storm of {count} CONNECTs: {seconds:.2f} s, {refused} refused")
-        checks.say(f"memory of an idle connection: {(after - before) / max(1, len(idle)):.0f} B ({len(idle)} of them)")
-        for one in idle:
-            one.close()
-        names = [f"kept-{i:06}" for i in range(count)]
-        kept, seconds, refused = storm(gateway.mqtt_port, names, clean=False)
-        checks.say(f"{count} sessions that are kept begun: {seconds:.2f} s, {refused} refused")
+def storm_figure(figures):
+    lost = f", {figures['broken']} broken" if figures["broken"] else ""
+    return f"{figures['storm_s']:.2f} s, {figures['refusals']} refused{lost}"
+
+
+def measure_storm(gateway, count):
+    start_gateway(gateway)
+    with storm(gateway, count) as figures:
+        row(f"storm of {count} CONNECTs, anonymous", storm_figure(figures), "0 refused")
+
+
+def measure_logins(gateway, count):
+    start_gateway(gateway)
+    for what, users, prefix in (("one user for all", 1, "fleet"), (f"{USERS} users", USERS, "user")):
+        arguments = ("--user", prefix + "{}", "--password", "secret{}", "--users", users, "--retry-ms", 200)
+        with storm(gateway, count, *arguments) as first:
+            row(f"the same with passwords (scrypt, 16 MiB), {what}, trying again",
+                f"{storm_figure(first)}, {first['connected']} connected")
+        with storm(gateway, count, *arguments) as again:
+            row(f"… and when they have been verified once", storm_figure(again))
+
+
+def password_lines():
+    """What `milepost passwd` would write, at its usual cost for the fleet and a low one for the many."""
+    def line(user, password, log2_n, r):
+        salt = os.urandom(16)
+        key = hashlib.scrypt(password.encode(), salt=salt, n=1 << log2_n, r=r, p=1, maxmem=1 << 26, dklen=32)
+        text = [base64.b64encode(part).decode().rstrip("=") for part in (salt, key)]
+        return f"{user}:$scrypt$ln={log2_n},r={r},p=1${text[0]}${text[1]}"
+    return [line("fleet0", "secret0", 14, 8), *(line(f"user{i}", f"secret{i}", 14, 8) for i in range(USERS))]
+
+
+def measure_idle(gateway, count):
+    start_gateway(gateway)
+    # A first crowd has come and gone, so that tables and the log's buffers are there.
+    with storm(gateway, count // 10):
+        alone = [load(gateway, "--connections", ACTIVE, "--window", 1, "--seconds", 2)["rate"] for _ in range(3)]
+    before = memory_bytes(gateway)
+    with storm(gateway, count) as figures:
+        after = memory_bytes(gateway)
+        row(f"memory of an idle connection, plain ({figures['connected']} of them)",
+            f"{(after - before) / max(1, figures['connected']):.0f} B", "≤ 1,536 B")
+        beside = [load(gateway, "--connections", ACTIVE, "--window", 1, "--seconds", 2)["rate"] for _ in range(3)]
+    ratio = statistics.median(beside) / statistics.median(alone)
+    row(f"{ACTIVE} active beside them, one message in flight each",
+        f"{statistics.median(beside):.0f}/s, {ratio:.2f} of alone", "≥ 0.8")
+
+
+def measure_tls(gateway, count, ca):
+    start_gateway(gateway)
+    context = ssl.create_default_context(cafile=str(ca))
+    sockets, before, began = [], memory_bytes(gateway), time.monotonic()
+    for i in range(min(count, TLS_CONNECTIONS)):
+        one = context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.mqtt_port)),
+                                  server_hostname="localhost")
+        name = f"tls-{i:06}".encode()
+        one.sendall(bytes([0x10, 12 + len(name)]) + b"\0\4MQTT\4\2\0\0\0" + bytes([len(name)]) + name)
+        one.recv(4)
+        sockets.append(one)
+    seconds = time.monotonic() - began
+    row(f"memory of an idle connection, TLS ({len(sockets)} of them)",
+        f"{(memory_bytes(gateway) - before) / len(sockets):.0f} B; {len(sockets) / seconds:.0f} handshakes/s, one by one")
+
+
+def measure_resume(gateway, count):
+    start_gateway(gateway)
+    arguments = ("--clean", 0, "--prefix", "kept-")
+    with storm(gateway, count, *arguments) as figures:
+        row(f"{count} sessions that are kept begun, each on the disk", storm_figure(figures))
         gateway.kill()
-        for one in kept:
-            one.close()
-        began = time.monotonic()
-        gateway.start()
-        started = time.monotonic() - began
-        again, seconds, refused = storm(gateway.mqtt_port, names, clean=False)
-        checks.say(f"after SIGKILL: ready in {started:.2f} s, {len(again)} resumed in {seconds:.2f} s more, {refused} refused")
+    began = time.monotonic()
+    with on_core(1):
+        gateway.launch()
+    with storm(gateway, count, *arguments) as figures:
+        row(f"after SIGKILL, from exec to the last of {figures['session_present']} CONNACKs with session present",
+            f"{time.monotonic() - began:.2f} s: {figures['waited_s']:.2f} start, {figures['storm_s']:.2f} CONNECTs",
+            "≤ 2 s")
+
+
+def measure_flood(gateway, _):
+    start_gateway(gateway)
+    measured = ("--connections", OTHERS, "--window", 64, "--rate", 10 * OTHERS, "--seconds", 4, "--warmup", 1)
+    alone, beside, flooded = [], [], 0
+    for _ in range(3):
+        alone.append(load(gateway, *measured))
+        flood = client("mqtt_crowd", "flood", "--port", gateway.mqtt_port, "--seconds", 6)
+        beside.append(load(gateway, *measured))
+        flooded = json.loads(flood.communicate(timeout=LIMIT_S)[0])["acked_per_s"]
+    p99 = [statistics.median(figures["p99_us"] for figures in part) for part in (alone, beside)]
+    p50 = [statistics.median(figures["p50_us"] for figures in part) for part in (alone, beside)]
+    row(f"{OTHERS} devices, 10/s each, alone: p50, p99", f"{p50[0]} µs, {p99[0]} µs")
+    row(f"… beside one that floods ({flooded:.0f}/s acknowledged)",
+        f"{p50[1]} µs, {p99[1]} µs: p99 × {p99[1] / p99[0]:.2f}", "p99 × ≤ 2")
+
+
+def measure_deaf(gateway, _):
+    start_gateway(gateway)
+    load(gateway, "--connections", 10, "--window", 100, "--seconds", 4)  # the journal's mirror has been in use
+    before = memory_bytes(gateway)
+    deaf = client("mqtt_crowd", "flood", "--port", gateway.mqtt_port, "--seconds", 30, "--deaf", 1)
+    most = 0
+    while deaf.poll() is None:
+        most = max(most, memory_bytes(gateway) - before)
+        time.sleep(0.05)
+    figures = json.loads(deaf.stdout.read())
+    lines = [line for line in gateway.log_tail(200).splitlines() if "write_timeout" in line or "does not read" in line]
+    row("one that never reads its acks (write_timeout 3 s)",
+        f"{'dropped' if figures['is_closed'] else 'NOT DROPPED'} after {figures['seconds']:.1f} s, "
+        f"{most / 1024:.0f} KiB at most, {len(lines)} log line(s)", "bounded, dropped, 1 line")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--connections", type=int, default=10_000)
+    parser.add_argument("--only", default=",".join(PARTS))
+    arguments = parser.parse_args()
+    count, wanted = arguments.connections, arguments.only.split(",")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    limits = f"[time]\nrequire_sync = false\n[mqtt]\nmax_connections = {3 * count}\nmax_sessions = {3 * count}\n"
+    row("what", "figure", "goal")
+    for part in PARTS:
+        if part not in wanted:
+            continue
+        with checks.scratch() as folder:
+            keys, more, listener = {}, [], ""
+            if part == "logins":
+                passwords = folder / "passwords"
+                passwords.write_text("\n".join(password_lines()) + "\n")
+                passwords.chmod(0o600)
+                listener = f'password_file = "{passwords}"\n'
+            if part == "tls":
+                issuer = authority.Authority(folder)
+                issuer.issue("localhost")
+                listener = (f'certificate = "{issuer.path("localhost.crt")}"\nkey = "{issuer.path("localhost.key")}"\n')
+                more = [issuer.certificate]
+            if part == "deaf":
+                keys["write_timeout"] = 3
+            text = limits + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+            with gateway_module.Gateway(folder / "gateway", extra=text) as gateway:
+                config = gateway.config.read_text()
+                port = f"port = {gateway.mqtt_port}\n"
+                gateway.config.write_text(config.replace(port, port + listener, 1))
+                globals()[f"measure_{part}"](gateway, count, *more)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-// A closed-loop MQTT 3.1.1 load generator: `connections` devices, each with `window` QoS 1
-// publishes unacknowledged at any time. One thread. Prints one JSON line: rate, latency percentiles
-// from the write of a PUBLISH to the read of its PUBACK, and what the server with --pid used of the
-// CPU.
+// An MQTT 3.1.1 load generator: `connections` devices, each with `window` QoS 1 publishes
+// unacknowledged at any time; with --rate that many a second together, in turn, whatever the server
+// does, as far as the window lets them. One thread. Prints one JSON line: rate, latency percentiles
+// from the write of a PUBLISH (--rate: from when it was due) to the read of its PUBACK, and what
+// the server with --pid used of the CPU.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -35,6 +36,7 @@ struct Options {
     double warmup_seconds = 1;
     std::size_t payload_bytes = 200;
     int pid = 0;
+    double rate = 0;  // publishes a second, all together; 0: as fast as the window lets them
     std::string topic = "vehicles/{}/telemetry";
 };
 
@@ -124,15 +126,25 @@ public:
         };
         const auto measure_at = begin_ + seconds(options_.warmup_seconds);
         const auto end_at = measure_at + seconds(options_.seconds);
-        for (Device& device : devices_)
-            fill(device);
+        next_due_ = begin_;
+        if (options_.rate == 0) {
+            for (Device& device : devices_)
+                fill(device, begin_);
+        }
         std::array<epoll_event, 256> events{};
         while (true) {
             const auto now = Clock::now();
             if (!measuring_ && now >= measure_at) start_measuring(now);
             if (now >= end_at) break;
-            const int count =
-                ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 100);
+            timespec wait{0, 100'000'000};
+            if (options_.rate > 0) wait = send_due(now);
+            const int count = ::epoll_pwait2(
+                epoll_,
+                events.data(),
+                static_cast<int>(events.size()),
+                &wait,
+                nullptr
+            );
             for (int i = 0; i < count; ++i)
                 read(devices_[events[static_cast<std::size_t>(i)].data.u32]);
         }
@@ -171,11 +183,23 @@ private:
         ::epoll_ctl(epoll_, EPOLL_CTL_ADD, device.socket, &event);
     }
 
-    // Sends as many publishes as the window allows, in one write.
-    void fill(Device& device) {
+    // What is due at its device; one whose window is full loses its turn. Gives how long it is
+    // until the next one.
+    timespec send_due(Clock::time_point now) {
+        const auto gap = std::chrono::duration_cast<Clock::duration>(
+            std::chrono::duration<double>(1 / options_.rate)
+        );
+        for (; next_due_ <= now; next_due_ += gap) {
+            fill(devices_[turn_++ % devices_.size()], next_due_, 1);
+        }
+        const auto wait = std::chrono::nanoseconds{next_due_ - now}.count();
+        return {wait / 1'000'000'000, wait % 1'000'000'000};
+    }
+
+    // Sends as many publishes as the window allows, `most` at most, in one write.
+    void fill(Device& device, Clock::time_point now, std::uint32_t most = 0xFFFFFFFF) {
         const auto window = static_cast<std::uint32_t>(options_.window);
-        const auto now = Clock::now();
-        while (device.next - device.acked < window) {
+        for (; device.next - device.acked < window && most > 0; --most) {
             const std::uint32_t slot = device.next++ % window;
             device.sent[slot] = now;
             const auto id = static_cast<std::uint16_t>(slot + 1);
@@ -183,6 +207,7 @@ private:
             device.publish.bytes[device.publish.id_at + 1] = static_cast<char>(id & 0xFFU);
             device.unsent += device.publish.bytes;
         }
+        if (device.unsent.empty()) return;
         // A window fits the socket's buffer: a blocking send does not wait for the server.
         if (::send(device.socket, device.unsent.data(), device.unsent.size(), MSG_NOSIGNAL) < 0)
             fail("send");
@@ -209,7 +234,7 @@ private:
             ++device.acked;
         }
         device.partial.erase(0, at);
-        fill(device);
+        if (options_.rate == 0) fill(device, Clock::now());
     }
 
     void count(Clock::duration latency) {
@@ -263,6 +288,8 @@ private:
     Clock::time_point begin_;
     double server_cpu_ = 0;
     double own_cpu_ = 0;
+    Clock::time_point next_due_;  // --rate: of the next publish,
+    std::size_t turn_ = 0;        // and of which device
     std::uint64_t messages_ = 0;
     std::vector<std::uint32_t> histogram_ = std::vector<std::uint32_t>(4'000'000);
 };
@@ -286,6 +313,8 @@ Options parse(int argc, char** argv) {
             options.payload_bytes = std::stoul(value);
         else if (flag == "--pid")
             options.pid = std::stoi(value);
+        else if (flag == "--rate")
+            options.rate = std::stod(value);
         else if (flag == "--topic")
             options.topic = value;
         else

@@ -2,6 +2,7 @@
 # Builds the benchmarks (release preset) and measures, each beside a bare loop in the same run:
 #   tests/bench/run.sh [--rounds N] [--seconds S] [--smoke]   durable ingest over MQTT
 #   tests/bench/run.sh --log [--only PART,…]                  the log alone: one table of goals and figures
+#   tests/bench/run.sh --connections N [--only PART,…]      storms, idle connections, kept sessions, misuse
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packaging/install-build-deps.sh
@@ -10,6 +11,10 @@ if [ "${1:-}" = --log ]; then
     shift
     cmake --build --preset release --target milepostd milepost mqtt_load log_bench
     exec python3 tests/bench/log.py --bin build/release/bin "$@"
+fi
+if [ "${1:-}" = --connections ]; then
+    cmake --build --preset release --target milepostd milepost mqtt_load mqtt_crowd
+    exec python3 tests/bench/connections.py "$@"
 fi
 cmake --build --preset release --target milepostd mqtt_load bare_loop
 exec python3 tests/bench/ingest.py --bin build/release/bin "$@"
