@@ -36,6 +36,7 @@ struct Options {
     int connections = 10'000;
     int users = 1;
     int clean = 1;
+    int keep_alive_s = 0;
     int retry_ms = 0;  // 0: who is refused stays away
     int deaf = 0;
     double seconds = 60;
@@ -85,7 +86,8 @@ std::string connect_packet(const Options& options, int index) {
     body += '\4';
     const unsigned login = options.user.empty() ? 0U : 0xC0U;
     body += static_cast<char>((options.clean != 0 ? 2U : 0U) | login);
-    body += std::string(2, '\0');  // no keep-alive
+    body += static_cast<char>(options.keep_alive_s >> 8);
+    body += static_cast<char>(options.keep_alive_s & 0xFF);
     append_text(body, options.prefix + std::to_string(index));
     if (login != 0) {
         append_text(body, with_number(options.user, index % options.users));
@@ -113,23 +115,29 @@ int begin_connection(int port) {
     return -1;
 }
 
-// Waits until somebody listens.
+// Whether the connection that `socket` has begun is made; closes it.
+bool is_answered(int waiting, int socket) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    epoll_event event{EPOLLOUT, {}};
+    ::epoll_ctl(waiting, EPOLL_CTL_ADD, socket, &event);
+    const int ready = ::epoll_wait(waiting, &event, 1, 1000);
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length);
+    ::close(socket);
+    return ready == 1 && error == 0;
+}
+
+// Until somebody listens, every 2 ms.
 void wait_for_server(const Options& options, Clock::time_point begin) {
+    const int waiting = ::epoll_create1(0);
     while (since(begin) < options.seconds) {
         const int socket = begin_connection(options.port);
-        if (socket >= 0) {
-            int error = 0;
-            socklen_t length = sizeof error;
-            epoll_event event{EPOLLOUT, {}};
-            const int waiting = ::epoll_create1(0);
-            ::epoll_ctl(waiting, EPOLL_CTL_ADD, socket, &event);
-            const int ready = ::epoll_wait(waiting, &event, 1, 1000);
-            ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length);
+        if (socket >= 0 && is_answered(waiting, socket)) {
             ::close(waiting);
-            ::close(socket);
-            if (ready == 1 && error == 0) return;
+            return;
         }
-        ::usleep(2000);
+        epoll_event event{};
+        ::epoll_wait(waiting, &event, 1, 2);
     }
     fail("nobody listens");
 }
@@ -326,6 +334,8 @@ Options parse(int argc, char** argv) {
             options.users = std::stoi(value);
         else if (flag == "--clean")
             options.clean = std::stoi(value);
+        else if (flag == "--keep-alive")
+            options.keep_alive_s = std::stoi(value);
         else if (flag == "--retry-ms")
             options.retry_ms = std::stoi(value);
         else if (flag == "--deaf")
