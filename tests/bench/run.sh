@@ -3,6 +3,7 @@
 #   tests/bench/run.sh [--rounds N] [--seconds S] [--smoke]   durable ingest over MQTT
 #   tests/bench/run.sh --log [--only PART,…]                  the log alone: one table of goals and figures
 #   tests/bench/run.sh --connections N [--only PART,…]      storms, idle connections, kept sessions, misuse
+#   tests/bench/run.sh --upstream [--records N] [--only PART,…]   a backlog into a real Apache Kafka
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packaging/install-build-deps.sh
@@ -15,6 +16,12 @@ fi
 if [ "${1:-}" = --connections ]; then
     cmake --build --preset release --target milepostd milepost mqtt_load mqtt_crowd
     exec python3 tests/bench/connections.py "$@"
+fi
+if [ "${1:-}" = --upstream ]; then
+    shift
+    packaging/install-build-deps.sh --tests
+    cmake --build --preset release --target milepostd milepost mqtt_load bare_producer make_recording
+    exec python3 tests/bench/upstream.py --bin build/release/bin "$@"
 fi
 cmake --build --preset release --target milepostd mqtt_load bare_loop
 exec python3 tests/bench/ingest.py --bin build/release/bin "$@"

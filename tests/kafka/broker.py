@@ -102,9 +102,9 @@ class Broker:
             raise RuntimeError(f"the broker did not start:\n{self.log_tail()}") from None
 
     def wait_ready(self):
-        processes.wait_until(self._ready, within_s=START_LIMIT_S, what="the broker answers metadata")
+        processes.wait_until(self.ready, within_s=START_LIMIT_S, what="the broker answers metadata")
 
-    def _ready(self):
+    def ready(self):
         if self._process is not None and self._process.poll() is not None:
             raise RuntimeError(f"the broker ended with {self._process.returncode}:\n{self.log_tail()}")
         try:

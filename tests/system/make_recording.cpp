@@ -1,7 +1,9 @@
-// Writes a recorded log for the tests of replay: make_recording DIR RECORDS SPAN_MS [VALUE_BYTES].
+// Writes a recorded log for the tests of replay and for benchmarks:
+// make_recording DIR RECORDS SPAN_MS [VALUE_BYTES | telemetry].
 // Topic `vehicle.telemetry`, 4 partitions; record n (from 0) is of vehicle V<n % 100>, in partition
 // n % 4, with the value
-// "<n> " and letters, and the timestamp 1795393770000 + n * SPAN_MS / RECORDS. The gateway's own
+// "<n> " and letters (or telemetry of some 200 bytes, whose numbers compress as such do), and the
+// timestamp 1795393770000 + n * SPAN_MS / RECORDS. The gateway's own
 // code, without the gateway.
 #include "storage/format/batch_builder.hpp"
 #include "storage/fs/posix_file_system.hpp"
@@ -17,6 +19,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 using namespace milepost;
 using namespace milepost::storage;
@@ -33,6 +36,7 @@ struct Shape {
     std::int64_t records = 0;
     std::int64_t span_ms = 0;
     std::size_t value_bytes = 0;
+    bool telemetry = false;
 };
 
 template <class T>
@@ -86,15 +90,47 @@ private:
     int batches_ = 0;
 };
 
+std::string letters(std::int64_t n, std::size_t bytes) {
+    auto value = std::to_string(n) + ' ';
+    if (value.size() < bytes) value.resize(bytes, 'x');
+    return value;
+}
+
+// Of a vehicle that drives: values that look measured, the same in every run.
+std::string telemetry(std::int64_t n, Timestamp at) {
+    std::uint64_t bits = static_cast<std::uint64_t>(n) * 0x9E3779B97F4A7C15U;
+    bits ^= bits >> 29U;
+    const auto number = [&bits](unsigned below) {
+        bits = bits * 6364136223846793005U + 1442695040888963407U;
+        return static_cast<unsigned>(bits >> 33U) % below;
+    };
+    std::array<char, 256> text{};
+    const int size = std::snprintf(
+        text.data(),
+        text.size(),
+        R"({"v":1,"vss":"6.0","vehicle":"V%04d","seq":%lld,"ts":%lld,"signals":{"Vehicle.Speed":%u.%u,)"
+        R"("Vehicle.CurrentLocation.Latitude":48.1%05u,"Vehicle.CurrentLocation.Longitude":11.5%05u,)"
+        R"("Vehicle.Chassis.Tire":%u}})",
+        static_cast<int>(n % vehicles),
+        static_cast<long long>(n / vehicles),
+        static_cast<long long>(at.value()),
+        number(130),
+        number(10),
+        number(100'000),
+        number(100'000),
+        220 + number(40)
+    );
+    return {text.data(), static_cast<std::size_t>(size)};
+}
+
 void write_segments(FileSystem& files, const std::filesystem::path& data, const Shape& shape) {
     must(files.make_directory(data));
     std::array<std::unique_ptr<Partition>, partitions> all;
     for (int i = 0; i < partitions; ++i)
         all[static_cast<std::size_t>(i)] = std::make_unique<Partition>(files, data, i);
     for (std::int64_t n = 0; n < shape.records; ++n) {
-        auto value = std::to_string(n) + ' ';
-        if (value.size() < shape.value_bytes) value.resize(shape.value_bytes, 'x');
         const Timestamp at{first_timestamp + n * shape.span_ms / shape.records};
+        const auto value = shape.telemetry ? telemetry(n, at) : letters(n, shape.value_bytes);
         all[static_cast<std::size_t>(n % partitions)]
             ->add(at, 'V' + std::to_string(n % vehicles), value);
     }
@@ -134,7 +170,8 @@ int main(int argc, char** argv) {
         const Shape shape{
             .records = std::atoll(argv[2]),
             .span_ms = std::atoll(argv[3]),
-            .value_bytes = argc > 4 ? static_cast<std::size_t>(std::atoll(argv[4])) : 0};
+            .value_bytes = argc > 4 ? static_cast<std::size_t>(std::atoll(argv[4])) : 0,
+            .telemetry = argc > 4 && std::string_view{argv[4]} == "telemetry"};
         write_segments(files, argv[1], shape);
         make_journal(files, argv[1]);
         return 0;
