@@ -38,6 +38,8 @@ KAFKAS = {"4.3": ("4.3", False), "3.9-kraft": ("3.9", False), "3.9-zk": ("3.9", 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kafka", choices=KAFKAS, default="4.3")
+    parser.add_argument("--delivery", choices=["exactly_once", "at_least_once"], default="exactly_once",
+                        help="at_least_once: the gateway is not killed, which alone may double")
     parser.add_argument("--vehicles", type=int, default=100)
     parser.add_argument("--rate", type=float, default=50, help="readings a second of each vehicle")
     parser.add_argument("--duration", type=int, default=10, help="seconds")
@@ -52,6 +54,8 @@ def arguments():
     if chosen.full:
         chosen.rate, chosen.duration = 40, 250
         chosen.gateway_kills, chosen.broker_kills, chosen.cuts, chosen.least_open = 10, 10, 5, 5
+    if chosen.delivery == "at_least_once":
+        chosen.gateway_kills = chosen.least_open = 0
     return chosen
 
 
@@ -294,7 +298,8 @@ def main():
         say(f"three brokers, Kafka {jars.release().version}{' with ZooKeeper' if zookeeper else ''}: {kafka.bootstrap} …")
         for topic, partitions in TOPICS.items():
             kafka.create_topic(topic, partitions)
-        with gateway_module.Gateway(folder / "gw", upstream=kafka.gateway_bootstrap, upstream_keys=UPSTREAM,
+        with gateway_module.Gateway(folder / "gw", upstream=kafka.gateway_bootstrap,
+                                    upstream_keys={**UPSTREAM, "delivery": size.delivery},
                                     extra_first=f'gateway_id = "{GATEWAY_ID}"\n') as gateway:
             gateway.start()
             run = Run(size, kafka, way, gateway, folder)
