@@ -8,9 +8,10 @@ gateway/forward/README.md says.
 """
 
 import argparse
+import random
 import time
 
-from support import checks, forwarding
+from support import checks, forwarding, mqtt
 from support.checks import expect, say
 from support.forwarding import TOPIC
 import processes
@@ -20,6 +21,9 @@ from proxy import Way
 
 QUOTA_BYTES_PER_S = 4_000
 SLOW_BYTES_PER_S = 15_000
+OTHER = "mqtt.other"  # where readings go that no vehicle sent
+LARGEST_BYTES = 20_000
+REFUSED_AGE_S = 3
 NO_PROGRESS_S = 30  # after which the gateway says so
 
 
@@ -87,12 +91,48 @@ class Outages:
             processes.wait_until(lambda: self.proxy.torn == 0, within_s=60, what="five answers were torn")
         self.outage("answers are torn and reset in the middle", tear, lambda: None)
 
-    def not_enough_replicas(self):
-        self.outage("NOT_ENOUGH_REPLICAS",
-                    lambda: wire.configure_topic(self.kafka.bootstrap, TOPIC, min_insync_replicas=2),
-                    lambda: wire.configure_topic(self.kafka.bootstrap, TOPIC),
-                    hold_s=2, within_s=NO_PROGRESS_S + 15,
-                    says=["nothing was confirmed for"] if self.full else [])
+    def too_large(self):
+        """One record that the broker refuses between others of its topic, whose batches it refuses at first, too."""
+        broker = self.kafka.bootstrap
+        self.kafka.create_topic(f"{OTHER}.dead-letter", 1)
+        wire.configure_topic(broker, OTHER, max_message_bytes=LARGEST_BYTES)
+        self.run.may_double = self.run.delivery == "at_least_once"
+        values = [f"reading {number}" for number in range(100)]
+        values[50] += " is too large: " + "".join(random.choices("0123456789abcdef", k=4 * LARGEST_BYTES))
+
+        def publish():
+            with mqtt.Client(self.gateway.mqtt_port, "large") as client:
+                for value in values:
+                    client.publish("other/large", value.encode())
+            self.run.strangers += len(values) + 1  # and a copy
+        self.outage(f"a record is larger than the topic's max.message.bytes of {LARGEST_BYTES}", publish, lambda: None)
+        wire.configure_topic(broker, OTHER)
+        expect(f"the record at {OTHER}-" in (self.gateway.folder / "milepostd.log").read_text(), "the log says which it was")
+        found = list(dict.fromkeys(record.value for record in self.printed(OTHER)))
+        expect(found == values[:50] + values[51:], f"the {len(found)} others came, each once, in order")
+        dead = self.printed(f"{OTHER}.dead-letter")
+        expect([record.value for record in dead] == [values[50]],
+               f"it is in the dead-letter topic, whole {[len(record.value) for record in dead]}")
+        expect(any(header.startswith("mp.dead.reason:") for header in dead[0].headers), f"with the reason: {dead[0].headers}")
+
+    def printed(self, topic):
+        """By Kafka's console consumer, which on a busy machine may give up before it has begun."""
+        return processes.wait_until(lambda: testbed.consume(self.kafka.bootstrap, topic), within_s=60,
+                                    what=f"something is in {topic}")
+
+    def wrong_clock(self):
+        """The broker takes nothing that is older than some seconds, and an outage lasts longer: as if its clock was ahead.
+        (Less than a second and it would refuse its own transaction markers.)"""
+        self.run.may_double = self.run.delivery == "at_least_once"
+
+        def begin():
+            wire.configure_topic(self.kafka.bootstrap, TOPIC, message_timestamp_before_max_ms=REFUSED_AGE_S * 1000)
+            self.proxy.way = Way.REFUSED
+            time.sleep(REFUSED_AGE_S + 2)
+            self.proxy.way = Way.OPEN
+        self.outage("the broker's clock and ours differ, it refuses what is from right now", begin,
+                    lambda: wire.configure_topic(self.kafka.bootstrap, TOPIC), within_s=40,
+                    says=["is the clock right, here and at the brokers?"])
 
     def slow(self):
         def slow():
@@ -126,7 +166,8 @@ class Outages:
 
 
 SHORT = ["topic_missing", "refused", "torn", "hanging", "throttled"]
-LONG = ["not_enough_replicas", "slow", "black_hole", "half_open"]
+# NOT_ENOUGH_REPLICAS is for three brokers: to one replica min.insync.replicas = 2 is as good as 1, since Kafka 3.9 at the latest.
+LONG = ["slow", "black_hole", "half_open", "too_large", "wrong_clock"]
 
 
 def main():

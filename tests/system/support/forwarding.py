@@ -32,6 +32,8 @@ class Forwarding:
         self._properties, self._listener = properties, listener
         self._wrapper, self._extra, self._upstream_keys = wrapper, extra, upstream_keys
         self.ledgers = []
+        self.may_double = False  # at_least_once: a producer failed for good, and what it had sent is sent again
+        self.strangers = 0  # readings in log and upstream that no ledger has, because no vehicle sent them
 
     def __enter__(self):
         self.kafka.prepare()
@@ -134,8 +136,11 @@ class Forwarding:
             say(done.stdout.decode() + done.stderr.decode())
         figures = json.loads(done.stdout)
         wrong = {name: figures[name] for name in ("lost", "duplicated_upstream", "out_of_order", "unexplained")}
-        expect(done.returncode == 0 and not any(wrong.values()),
-               f"{what}: {figures['forwarded']} forwarded, {wrong}")
+        strangers = wrong.pop("unexplained")
+        if self.may_double:
+            say(f"{wrong.pop('duplicated_upstream')} came twice, as a failed producer may cause")
+        expect(done.returncode in (0, 1) and not any(wrong.values()) and strangers == self.strangers,
+               f"{what}: {figures['forwarded']} forwarded, {wrong}, {strangers} of nobody")
 
     def account(self):
         """Kafka's own console consumer, against the ledgers."""
@@ -147,7 +152,7 @@ class Forwarding:
         ids = collections.Counter(header for record in records for header in record.headers
                                   if header.startswith("mp.id:"))
         doubled = [name for name, count in ids.items() if count > 1]
-        expect(len(ids) == len(records) and not doubled,
-               f"Kafka's console consumer: {len(records)} records, no mp.id twice {doubled[:3]}")
+        expect(self.may_double or (len(ids) == len(records) and not doubled),
+               f"Kafka's console consumer: {len(records)} records, {len(doubled)} mp.id twice {doubled[:3]}")
         expect(found.lost == found.out_of_order == found.phantom == 0,
                f"{found.arrived} readings, none missing, each vehicle's in order")
