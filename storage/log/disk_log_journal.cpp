@@ -7,7 +7,9 @@
 #include "storage/log/recovery_table.hpp"
 #include "storage/log/set_aside.hpp"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace milepost::storage {
 
@@ -17,8 +19,7 @@ std::filesystem::path journal_folder(const LogConfig& config) {
     return config.data_dir / "journal";
 }
 
-// The next start removes older rings; this one may be of use to somebody.
-Result<std::filesystem::path> set_unreadable_aside(
+Result<std::string> set_ring_aside(
     FileSystem& files,
     const std::filesystem::path& folder,
     std::uint32_t generation
@@ -27,7 +28,30 @@ Result<std::filesystem::path> set_unreadable_aside(
     auto beside = name_beside(files, ring);
     if (!beside) return beside.error();
     MILEPOST_TRY(files.rename(ring, *beside));
-    return beside;
+    return beside->filename().string();
+}
+
+// The newest ring cannot be read. It may be of use to somebody; so may an older one, which nobody
+// can say the log of: it must not lie beside the ring of a new log. The older ones go first, for
+// good: without the newest they would be taken for the journal.
+Result<void> set_rings_aside(
+    FileSystem& files,
+    const std::filesystem::path& folder,
+    const std::vector<std::uint32_t>& generations,
+    std::vector<std::string>& notes
+) {
+    for (const std::uint32_t generation : generations) {
+        const bool is_newest = generation == generations.back();
+        if (is_newest && generations.size() > 1) MILEPOST_TRY(files.sync_directory(folder));
+        const auto kept = set_ring_aside(files, folder, generation);
+        if (!kept) return kept.error();
+        notes.push_back(
+            (is_newest ? "journal: no header of it can be read: it is kept as "
+                       : "journal: an older ring is kept as ") +
+            *kept
+        );
+    }
+    return {};
 }
 
 }  // namespace
@@ -57,10 +81,7 @@ Result<void> DiskLog::open_journal(RecoveryReport& report) {
             report.is_from_elsewhere = is_from_elsewhere(ring_->header(), config_.machine_id_hash);
         } else if (ring.error() == JournalErrc::header_damaged) {
             state = JournalState::unreadable;
-            const auto kept = set_unreadable_aside(files, journal_folder(config_), generation);
-            if (!kept) return kept.error();
-            report.notes.push_back(
-                "journal: no header of it can be read: it is kept as " + kept->filename().string()
+            MILEPOST_TRY(set_rings_aside(files, journal_folder(config_), *generations, report.notes)
             );
         } else {
             return ring.error();
@@ -69,7 +90,7 @@ Result<void> DiskLog::open_journal(RecoveryReport& report) {
     // A ring that an earlier start began to make, of whatever generation: it takes the space of the
     // next.
     if (state != JournalState::there) {
-        MILEPOST_TRY(Ring::remove_older(files, journal_folder(config_), 0));
+        (void)Ring::remove_older(files, journal_folder(config_), 0).has_error();
     }
     switch (decide_folder(state, *segments == SegmentsThere::some)) {
         case FolderDecision::make: return make_journal(generation + 1, false, report);

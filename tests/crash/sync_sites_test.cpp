@@ -27,7 +27,8 @@ const std::map<std::string, Sites> sites{
       "highest generation is read)"}},
     {"log/checkpointer.cpp", {1, "calls PartitionWriter::sync"}},
     {"log/disk_log.cpp", {1, "crash_lies_test: ensure_topic"}},
-    {"log/disk_log_journal.cpp", {3, "crash_lies_test: sync_names"}},
+    {"log/disk_log_journal.cpp",
+     {4, "crash_lies_test: sync_names; ring_renewal_test: rings that are set aside"}},
     {"log/partition_writer.cpp",
      {3,
       "crash_lies_test: sync and the place that end_segment keeps. The sync of that empty file is "

@@ -531,6 +531,43 @@ TEST_CASE("renewal: a step of pre-writing that fails costs a ring and nothing el
     check_comes_back(world, disk, true);
 }
 
+TEST_CASE("renewal: an old ring that stayed stops no start when the new one rots", "[renewal]") {
+    for (std::uint64_t n = 1;; ++n) {
+        CAPTURE(n);
+        ForgetfulDisk disk{n};
+        World world{disk};
+        world.put_group();
+        world.put_group();
+        disk.fail(DiskCall::overwrite, 1);
+        disk.fail(DiskCall::remove, 1, {.for_ever = true});
+        world.put_group();
+        REQUIRE(world.all_acked());
+        REQUIRE(disk.exists("/data/journal/ring-00000001"));
+        REQUIRE(world.log->checkpoint_now());
+        world.die();
+        disk.kill_process();
+        disk.cut("/data/journal/ring-00000002", 0);
+        disk.crash_at(n);
+        const bool is_open = world.open();
+        const bool was_hit = disk.is_off();
+        REQUIRE((is_open || was_hit));
+        world.log.reset();
+        n % 2 == 0 ? disk.power_cut() : disk.kill_process();
+        // Removing fails for ever: the old one is out of the way all the same.
+        for (int start = 0; start < 2; ++start) {
+            const bool opened = world.open();
+            for (const std::string& note : world.report.notes)
+                UNSCOPED_INFO(note);
+            REQUIRE(opened);
+            world.check();
+            CHECK(disk.exists("/data/journal/ring-00000001.damaged-1"));
+            world.log.reset();
+            disk.power_cut();
+        }
+        if (!was_hit) break;
+    }
+}
+
 TEST_CASE("renewal: nobody is served what cannot be made durable at a start", "[renewal]") {
     ForgetfulDisk disk;
     World world{disk};
