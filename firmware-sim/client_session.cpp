@@ -16,10 +16,10 @@ constexpr std::size_t publish_overhead_max = 12;  // header, lengths, packet id,
 
 }  // namespace
 
-ClientSession::ClientSession(const LinkSettings& settings, std::string client_id)
+ClientSession::ClientSession(const LinkSettings& settings, LinkIdentity identity)
     : settings_(&settings)
-    , client_id_(std::move(client_id))
-    , topic_(settings.topic_prefix + '/' + client_id_ + "/telemetry") {}
+    , client_id_(std::move(identity.client_id))
+    , topic_(settings.topic_prefix + '/' + identity.vehicle_id + "/telemetry") {}
 
 void ClientSession::begin(std::string& out) {
     rest_.clear();

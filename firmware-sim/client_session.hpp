@@ -18,7 +18,7 @@ namespace milepost::fleet {
 // order, under the same packet ids, with DUP; else it is forgotten, and the owner is told so.
 class ClientSession {
 public:
-    ClientSession(const LinkSettings& settings, std::string client_id);
+    ClientSession(const LinkSettings& settings, LinkIdentity identity);
 
     // The transport stands: CONNECT.
     void begin(std::string& out);

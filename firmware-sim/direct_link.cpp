@@ -22,11 +22,11 @@ DirectLink::DirectLink(
     Network& network,
     const LinkSettings& settings,
     std::uint32_t vehicle,
-    const std::string& vehicle_id
+    const LinkIdentity& identity
 )
     : network_(&network)
     , vehicle_(vehicle)
-    , session_(settings, vehicle_id) {
+    , session_(settings, identity) {
     network_->add(*this);
 }
 
@@ -77,6 +77,11 @@ void DirectLink::abandon() {
     close();
     session_.forget();
     events_.clear();
+}
+
+void DirectLink::cut() {
+    fail();
+    post_all(monotonic_now());
 }
 
 void DirectLink::on_ready(bool is_readable, bool is_writable, Instant now) {

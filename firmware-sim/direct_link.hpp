@@ -22,7 +22,7 @@ public:
         Network& network,
         const LinkSettings& settings,
         std::uint32_t vehicle,
-        const std::string& vehicle_id
+        const LinkIdentity& identity
     );
     ~DirectLink() override;
 
@@ -30,6 +30,7 @@ public:
     bool publish(std::uint64_t seq, const std::string& payload) override;
     void disconnect() override;
     void abandon() override;
+    void cut() override;
 
     void step(const LinkEvent& /*answer*/) override {}
 

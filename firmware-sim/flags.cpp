@@ -1,16 +1,17 @@
 #include "firmware-sim/flags.hpp"
 
+#include "firmware-sim/duration_text.hpp"
 #include "firmware-sim/firmware.hpp"
 #include "firmware-sim/input_file.hpp"
+#include "firmware-sim/scenario.hpp"
 #include "firmware-sim/simulated_clock.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include <charconv>
-#include <cmath>
 #include <cstdio>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -61,6 +62,7 @@ struct Texts {
     std::string start;
     std::string link = "auto";
     std::string cycle = "free";
+    std::string scenario;
     std::string route;
     std::string drive = "mixed";
     std::vector<std::string> firmware;
@@ -176,6 +178,57 @@ void add_drive_flags(CLI::App& app, Options& options, Texts& texts) {
     )
         ->delimiter(',')
         ->check(check_firmware);
+    app.add_option(
+           "--flash",
+           options.fleet.flash_readings,
+           "Readings that a vehicle keeps over a reboot"
+    )
+        ->check(CLI::Range(0U, 10'000'000U))
+        ->capture_default_str();
+    app.add_option(
+        "--scenario",
+        texts.scenario,
+        "A TOML file of what happens to the vehicles and when: see "
+        "/usr/share/milepost-fleet/scenarios"
+    );
+}
+
+// What the scenario wants and the command line does not say.
+void take_scenario(
+    const ScenarioFleet& wanted,
+    const CLI::App& app,
+    Options& options,
+    Texts& texts
+) {
+    FleetSettings& fleet = options.fleet;
+    const auto take = [&app](const char* flag, const auto& from, auto& to) {
+        using To = std::remove_reference_t<decltype(to)>;
+        if (from && app.count(flag) == 0) to = static_cast<To>(*from);
+    };
+    take("--vehicles", wanted.vehicles, fleet.vehicles);
+    take("--rate", wanted.rate, fleet.rate);
+    if (app.count("--rate") == 0) take("--own-rates", wanted.has_own_rates, fleet.has_own_rates);
+    take("--buffer", wanted.buffer, fleet.buffer_readings);
+    take("--flash", wanted.flash, fleet.flash_readings);
+    take("--drive-cycle", wanted.drive_cycle, texts.cycle);
+    if (wanted.duration && app.count("--duration") == 0) {
+        texts.duration = fmt::format("{}ms", wanted.duration->count());
+    }
+    fleet.has_rtc = wanted.has_rtc.value_or(true);
+    if (app.count("--firmware") == 0) fleet.firmware = wanted.firmware;
+}
+
+// The scenario's file. What is wrong with it; empty if nothing.
+std::string read_scenario(const CLI::App& app, Options& options, Texts& texts) {
+    if (texts.scenario.empty()) return {};
+    const auto text = read_input(texts.scenario);
+    if (const auto* const error = std::get_if<InputError>(&text)) return error->what;
+    auto parsed = Scenario::parse(std::get<std::string>(text), texts.scenario);
+    if (const auto* const error = std::get_if<InputError>(&parsed)) return error->what;
+    options.fleet.scenario = std::make_shared<const Scenario>(std::get<Scenario>(std::move(parsed))
+    );
+    take_scenario(options.fleet.scenario->fleet(), app, options, texts);
+    return {};
 }
 
 // The files that the flags name. What is wrong with one; empty if nothing.
@@ -222,29 +275,6 @@ void take_texts(const Texts& texts, Options& options) {
 
 }  // namespace
 
-std::optional<std::chrono::milliseconds> parse_duration(const std::string& text) {
-    constexpr double year_ms = 366.0 * 24 * 3600 * 1000;
-    double number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc{} || !std::isfinite(number) || number < 0) return std::nullopt;
-    const std::string unit{stopped, end};
-    double milliseconds = 0;
-    if (unit == "ms") {
-        milliseconds = number;
-    } else if (unit.empty() || unit == "s") {
-        milliseconds = number * 1000;
-    } else if (unit == "m") {
-        milliseconds = number * 60'000;
-    } else if (unit == "h") {
-        milliseconds = number * 3'600'000;
-    } else {
-        return std::nullopt;
-    }
-    if (milliseconds > year_ms) return std::nullopt;
-    return std::chrono::milliseconds{std::llround(milliseconds)};
-}
-
 std::variant<Options, Exit> parse_flags(int count, const char* const* arguments) {
     Options options;
     Texts texts;
@@ -266,6 +296,9 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
         fmt::print(stderr, "milepost-fleet: {}\n", why);
         return Exit{exit_usage};
     };
+    if (const std::string wrong = read_scenario(app, options, texts); !wrong.empty()) {
+        return refuse(wrong);
+    }
     if (texts.link == "paho" && options.fleet.vehicles > paho_vehicles_max) {
         return refuse(fmt::format(
             "--link paho is for up to {} vehicles: it needs a process for each; take --link direct",
@@ -275,7 +308,10 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     if (const std::string wrong = read_files(texts, options.fleet); !wrong.empty()) {
         return refuse(wrong);
     }
-    const bool is_direct = texts.link == "direct" || options.fleet.vehicles > paho_vehicles_max;
+    // A scenario cuts connections and expects what was in flight to be sent again.
+    const bool is_direct = texts.link == "direct" ||
+                           (texts.link == "auto" && options.fleet.scenario) ||
+                           options.fleet.vehicles > paho_vehicles_max;
     options.link_kind = is_direct ? LinkKind::direct : LinkKind::paho;
     take_texts(texts, options);
     return options;

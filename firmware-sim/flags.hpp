@@ -3,9 +3,7 @@
 #include "firmware-sim/fleet.hpp"
 #include "firmware-sim/link.hpp"
 
-#include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <variant>
 
@@ -36,9 +34,5 @@ inline constexpr int exit_usage = 64;
 
 // Reads the command line.
 [[nodiscard]] std::variant<Options, Exit> parse_flags(int count, const char* const* arguments);
-
-// "500ms", "30s", "5m", "2h"; a bare number is seconds. Nothing for anything else and for more than
-// a year.
-[[nodiscard]] std::optional<std::chrono::milliseconds> parse_duration(const std::string& text);
 
 }  // namespace milepost::fleet

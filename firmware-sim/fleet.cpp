@@ -47,10 +47,11 @@ std::string vehicle_name(const std::string& prefix, std::uint32_t index, std::ui
     return fmt::format("{}{:0{}}", prefix, index + 1, digits);
 }
 
-Fleet::Fleet(const FleetSettings& settings, Ledger ledger, Inbox& inbox, const MakeLink& make_link)
+Fleet::Fleet(const FleetSettings& settings, Ledger ledger, Inbox& inbox, MakeLink make_link)
     : settings_(settings)
     , ledger_(std::move(ledger))
     , inbox_(&inbox)
+    , make_link_(std::move(make_link))
     , sample_distance_s_(1 / (settings.rate * settings.vehicles))
     , samples_total_(samples_of(settings))
     , clock_(settings.start.value_or(wall_now()), settings.speed) {
@@ -59,14 +60,22 @@ Fleet::Fleet(const FleetSettings& settings, Ledger ledger, Inbox& inbox, const M
     tally_.vehicles = settings.vehicles;
     members_.reserve(settings.vehicles);
     for (std::uint32_t i = 0; i < settings.vehicles; ++i)
-        add_member(i, make_link);
+        add_member(i);
 }
 
-void Fleet::add_member(std::uint32_t index, const MakeLink& make_link) {
+void Fleet::add_member(std::uint32_t index) {
     const std::string name = vehicle_name(settings_.id_prefix, index, settings_.vehicles);
     auto id = sensors::VehicleId::parse(name);
     MILEPOST_CHECK(id.has_value());
     const std::uint64_t seed = seed_of(settings_.seed, index);
+    std::unique_ptr<Link> link = make_link_(index, name);
+    RadioLink* radio = nullptr;
+    if (settings_.scenario) {
+        auto through_air =
+            std::make_unique<RadioLink>(std::move(link), index, seed + 5, settings_.speed, *inbox_);
+        radio = through_air.get();
+        link = std::move(through_air);
+    }
     members_.push_back({
         .vehicle =
             Vehicle{
@@ -76,11 +85,14 @@ void Fleet::add_member(std::uint32_t index, const MakeLink& make_link) {
                     .seed = seed,
                     .first_seq = ledger_.last_seq(name) + 1,
                     .readings_max = settings_.buffer_readings,
+                    .flash_max = settings_.flash_readings,
                     .firmware = firmware_of(settings_, index),
                     .has_own_rates = settings_.has_own_rates,
+                    .has_rtc = settings_.has_rtc,
                     .drive = settings_.drive,
                 }},
-        .link = make_link(index, name),
+        .link = std::move(link),
+        .radio = radio,
         .backoff = Backoff{seed + 1},
         .first_published = {},
     });
@@ -89,6 +101,7 @@ void Fleet::add_member(std::uint32_t index, const MakeLink& make_link) {
 Result<Tally> Fleet::run(Progress progress) {
     started_ = monotonic_now();
     clock_.begin(started_);
+    play_until(Duration::zero());
     // All at once: a further client of an idle Paho waits for its poll of a second.
     for (std::uint32_t i = 0; i < settings_.vehicles; ++i)
         connect(i, started_);
@@ -99,6 +112,8 @@ Result<Tally> Fleet::run(Progress progress) {
         for (const LinkEvent& event : events_)
             handle(event);
         sample_due(now);
+        play_until(clock_.elapsed(now));
+        turn_radios(now);
         retry_due(now);
         if (!is_sampling() && drain_until_ == Instant::max()) {
             drain_until_ = now + settings_.drain;
@@ -133,7 +148,8 @@ Instant Fleet::next_deadline(const Progress& progress) const {
             std::max(clock_.moment(due(next_sample_)), last_sampled_ + sampling_pause)
         );
     if (!retries_.empty()) next = std::min(next, retries_.top().first);
-    return std::min({next, drain_until_, ledger_.next_flush(), progress.next()});
+    if (!radio_turns_.empty()) next = std::min(next, radio_turns_.top().first);
+    return std::min({next, next_step(), drain_until_, ledger_.next_flush(), progress.next()});
 }
 
 // The first request ends the sampling, the second one everything.
@@ -148,6 +164,7 @@ void Fleet::sample_due(Instant now) {
     last_sampled_ = now;
     const Timestamp wall = wall_now();
     for (; is_sampling() && is_due(next_sample_, now); ++next_sample_) {
+        play_until(due(next_sample_));
         const auto index = static_cast<std::uint32_t>(next_sample_ % settings_.vehicles);
         sample(index, clock_.stamp(due(next_sample_)), wall);
     }
@@ -157,6 +174,7 @@ void Fleet::sample(std::uint32_t index, Timestamp simulated, Timestamp wall) {
     Member& member = members_[index];
     const Vehicle::Sampled sampled = member.vehicle.sample(simulated);
     if (sampled.seq == 0) return;
+    if (sampled.spoiling != Spoiling::none) return send_spoiled(member, sampled, wall);
     ++tally_.sampled;
     ++tally_.outstanding;
     note(member, sampled.seq, LedgerState::sampled, wall);
@@ -167,9 +185,28 @@ void Fleet::sample(std::uint32_t index, Timestamp simulated, Timestamp wall) {
     pump(member);
 }
 
+// The reading is dropped, in the books; what it was spoiled to goes out once, if there is a
+// connection.
+void Fleet::send_spoiled(Member& member, const Vehicle::Sampled& sampled, Timestamp wall) {
+    ++tally_.sampled;
+    ++tally_.outstanding;
+    ++tally_.dropped_spoiled;
+    note(member, sampled.seq, LedgerState::sampled, wall);
+    const bool is_cut = sampled.spoiling == Spoiling::truncated;
+    drop(member, sampled.seq, is_cut ? "spoiled_truncated" : "spoiled_garbage", wall);
+    if (member.state != LinkState::online) return;
+    if (member.link->publish(sampled.seq, sampled.instead)) ++tally_.spoiled_sent;
+    if (member.radio != nullptr) watch_radio(index_of(member));
+}
+
 // Hands to the network what may go.
 void Fleet::pump(Member& member) {
     if (member.state != LinkState::online) return;
+    publish_waiting(member);
+    if (member.radio != nullptr) watch_radio(index_of(member));
+}
+
+void Fleet::publish_waiting(Member& member) {
     while (const Outbox::Entry* const entry = member.vehicle.next_publish()) {
         if (!member.link->publish(entry->seq, entry->payload)) return;
         const std::uint64_t seq = entry->seq;
@@ -184,8 +221,9 @@ void Fleet::handle(const LinkEvent& event) {
     Member& member = members_[event.vehicle];
     switch (event.kind) {
         case LinkEventKind::connected:
-            if (member.state == LinkState::online) return;
+            if (member.state == LinkState::online || member.off_until > event.at) return;
             member.state = LinkState::online;
+            if (member.radio != nullptr && !event.session_present) member.radio->forget_held();
             ++online_;
             member.backoff.reset();
             member.vehicle.connected(event.session_present, event.window);
@@ -198,8 +236,9 @@ void Fleet::handle(const LinkEvent& event) {
             --online_;
             ++tally_.connections_lost;
             member.vehicle.disconnected();
-            connect_later(event.vehicle, event.at);
-            return;
+            if (std::exchange(member.connects_at_once, false))
+                return connect(event.vehicle, event.at);
+            return connect_later(event.vehicle, event.at);
         case LinkEventKind::acknowledged:
         case LinkEventKind::refused: settle(member, event); break;
         case LinkEventKind::given_back: member.vehicle.give_back(event.seq); break;
@@ -248,6 +287,7 @@ void Fleet::retry_due(Instant now) {
         const std::uint32_t index = retries_.top().second;
         retries_.pop();
         Member& member = members_[index];
+        if (member.off_until > now) continue;  // tried when it has power again
         if (member.state == LinkState::offline) {
             connect(index, now);
         } else if (member.state == LinkState::connecting && member.connect_deadline <= now) {

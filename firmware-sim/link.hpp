@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace milepost::fleet {
 
@@ -20,6 +21,21 @@ struct LinkSettings {
     std::size_t in_flight_max = 20;  // 1 to 1000
     std::string user{};              // empty: none is sent
     std::string password{};
+};
+
+// Who a connection is: the client id is the vehicle's, unless somebody copied a configuration.
+struct LinkIdentity {
+    // NOLINTNEXTLINE(google-explicit-constructor,hicpp-explicit-conversions): the usual case
+    LinkIdentity(std::string id)
+        : vehicle_id(id)
+        , client_id(std::move(id)) {}
+
+    LinkIdentity(std::string vehicle, std::string client)
+        : vehicle_id(std::move(vehicle))
+        , client_id(std::move(client)) {}
+
+    std::string vehicle_id;  // in the topic
+    std::string client_id;
 };
 
 enum class LinkEventKind : std::uint8_t {
@@ -67,6 +83,10 @@ public:
     // connect() has not answered for far too long: forget everything and begin anew. The next
     // `connected` says that there is no session.
     virtual void abandon() = 0;
+
+    // The air is gone: the connection breaks now, without a goodbye. Ends in `lost` if it stood,
+    // in `connect_failed` if it was being made; does nothing otherwise.
+    virtual void cut() = 0;
 
     // For an event of the kind `step`, which is passed back.
     virtual void step(const LinkEvent& answer) = 0;

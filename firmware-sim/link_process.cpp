@@ -37,17 +37,17 @@ struct LinkProcess::Command {
     [[noreturn]] static void serve(
         const LinkSettings& settings,
         std::uint32_t vehicle,
-        const std::string& vehicle_id
+        const LinkIdentity& identity
     );
 };
 
 void LinkProcess::Command::serve(
     const LinkSettings& settings,
     std::uint32_t vehicle,
-    const std::string& vehicle_id
+    const LinkIdentity& identity
 ) {
     const EventSink sink{child_events};
-    PahoLink link{settings, vehicle, vehicle_id, sink};
+    PahoLink link{settings, vehicle, identity, sink};
     std::string payload(sensors::payload_bytes_max, '\0');
     for (;;) {
         Command command{};
@@ -79,12 +79,12 @@ void LinkProcess::Command::serve(
 LinkProcess::LinkProcess(
     LinkSettings settings,
     std::uint32_t vehicle,
-    std::string vehicle_id,
+    LinkIdentity identity,
     const Inbox& inbox
 )
     : settings_(std::move(settings))
     , vehicle_(vehicle)
-    , vehicle_id_(std::move(vehicle_id))
+    , identity_(std::move(identity))
     , inbox_(&inbox) {}
 
 LinkProcess::~LinkProcess() {
@@ -113,6 +113,14 @@ void LinkProcess::step(const LinkEvent& answer) {
     }
 }
 
+void LinkProcess::cut() {
+    if (socket_ < 0) return;
+    stop();
+    // Of the two the one counts that is the end of what the connection was.
+    post(LinkEventKind::lost);
+    post(LinkEventKind::connect_failed);
+}
+
 bool LinkProcess::start() {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return false;
@@ -129,7 +137,7 @@ bool LinkProcess::start() {
         ::dup2(socket, child_socket);
         ::dup2(events, child_events);
         ::close_range(child_events + 1, ~0U, 0);
-        Command::serve(settings_, vehicle_, vehicle_id_);
+        Command::serve(settings_, vehicle_, identity_);
     }
     ::close(ends[1]);
     socket_ = ends[0];

@@ -25,7 +25,7 @@ public:
     LinkProcess(
         LinkSettings settings,
         std::uint32_t vehicle,
-        std::string vehicle_id,
+        LinkIdentity identity,
         const Inbox& inbox
     );
     LinkProcess(const LinkProcess&) = delete;
@@ -40,6 +40,9 @@ public:
     // Ends the process.
     void abandon() override { stop(); }
 
+    // The same, and what was in flight is forgotten.
+    void cut() override;
+
 private:
     struct Command;
 
@@ -50,7 +53,7 @@ private:
 
     LinkSettings settings_;
     std::uint32_t vehicle_;
-    std::string vehicle_id_;
+    LinkIdentity identity_;
     const Inbox* inbox_;
     pid_t process_ = -1;
     int socket_ = -1;

@@ -53,9 +53,10 @@ int run(const Options& options) {
         options.fleet,
         std::move(ledger),
         inbox,
-        [&](std::uint32_t vehicle, const std::string& id) -> std::unique_ptr<Link> {
-            if (network) return std::make_unique<DirectLink>(*network, options.link, vehicle, id);
-            return std::make_unique<LinkProcess>(options.link, vehicle, id, inbox);
+        [&](std::uint32_t vehicle, const LinkIdentity& identity) -> std::unique_ptr<Link> {
+            if (network)
+                return std::make_unique<DirectLink>(*network, options.link, vehicle, identity);
+            return std::make_unique<LinkProcess>(options.link, vehicle, identity, inbox);
         }};
     const auto tally = fleet.run(Progress::for_stderr(options.is_quiet));
     if (!tally) {

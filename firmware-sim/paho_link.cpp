@@ -277,13 +277,13 @@ private:
 PahoLink::PahoLink(
     const LinkSettings& settings,
     std::uint32_t vehicle,
-    const std::string& vehicle_id,
+    const LinkIdentity& identity,
     EventSink sink
 )
     : settings_(settings)
     , vehicle_(vehicle)
-    , client_id_(vehicle_id)
-    , topic_(settings.topic_prefix + '/' + vehicle_id + "/telemetry")
+    , client_id_(identity.client_id)
+    , topic_(settings.topic_prefix + '/' + identity.vehicle_id + "/telemetry")
     , sink_(sink)
     , client_(std::make_unique<Client>(*this, 0)) {}
 

@@ -21,7 +21,7 @@ public:
     PahoLink(
         const LinkSettings& settings,
         std::uint32_t vehicle,
-        const std::string& vehicle_id,
+        const LinkIdentity& identity,
         EventSink sink
     );
     PahoLink(const PahoLink&) = delete;
@@ -33,6 +33,9 @@ public:
     void disconnect() override;
     void step(const LinkEvent& answer) override;
     void abandon() override;
+
+    // Paho has no such thing: the process that a link has for itself is ended instead.
+    void cut() override { abandon(); }
 
 private:
     class Client;

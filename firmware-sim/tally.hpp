@@ -36,11 +36,16 @@ struct Tally {
     std::uint64_t acknowledged = 0;
     std::uint64_t dropped_buffer_full = 0;
     std::uint64_t dropped_refused = 0;
-    std::uint64_t outstanding = 0;  // neither acknowledged nor dropped at the end
+    std::uint64_t dropped_reboot = 0;   // was in memory only
+    std::uint64_t dropped_spoiled = 0;  // by bad firmware
+    std::uint64_t spoiled_sent = 0;     // payloads of these that were published
+    std::uint64_t outstanding = 0;      // neither acknowledged nor dropped at the end
     std::uint64_t connections_lost = 0;
     LatencyHistogram ack_latency;  // from the first publish, across reconnects
 
-    [[nodiscard]] std::uint64_t dropped() const { return dropped_buffer_full + dropped_refused; }
+    [[nodiscard]] std::uint64_t dropped() const {
+        return dropped_buffer_full + dropped_refused + dropped_reboot + dropped_spoiled;
+    }
 
     // Every reading is acknowledged (QoS 0: written) or dropped for a reason.
     [[nodiscard]] bool is_settled() const { return outstanding == 0; }

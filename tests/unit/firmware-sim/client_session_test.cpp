@@ -17,7 +17,7 @@ using namespace std::string_literals;
 struct Client {
     explicit Client(LinkSettings used = {})
         : settings(std::move(used))
-        , session(settings, "V0001") {}
+        , session(settings, std::string{"V0001"}) {}
 
     bool receive(std::string_view bytes) {
         events.clear();

@@ -110,7 +110,7 @@ struct Stage {
     LinkSettings settings{.port = gateway.port()};
     Inbox inbox{-1};
     Network network{inbox, settings.host, settings.port};
-    DirectLink link{network, settings, 7, "V0001"};
+    DirectLink link{network, settings, 7, std::string{"V0001"}};
 
 private:
     std::vector<LinkEvent> events_;
@@ -179,7 +179,7 @@ TEST_CASE("direct link: nobody there, garbage and a refusal are failed connects"
     LinkSettings nowhere{.port = 1};
     Inbox inbox{-1};
     Network network{inbox, nowhere.host, nowhere.port};
-    DirectLink link{network, nowhere, 0, "V0002"};
+    DirectLink link{network, nowhere, 0, std::string{"V0002"}};
     std::vector<LinkEvent> events;
     link.connect();
     while (events.empty()) {

@@ -75,7 +75,14 @@ public:
 
     void step(const LinkEvent&) override {}
 
+    void cut() override {
+        if (is_online_) post({.kind = LinkEventKind::lost});
+        is_online_ = false;
+        was_lost_ = true;
+    }
+
     void abandon() override {
+        is_online_ = false;
         ++gateway_->abandoned;
         failing_connects_ = 0;
     }
@@ -119,9 +126,13 @@ FleetSettings quick() {
 
 Tally run(const FleetSettings& settings, Gateway& gateway, Ledger ledger = {}) {
     Inbox inbox{-1};
-    Fleet fleet{settings, std::move(ledger), inbox, [&](std::uint32_t vehicle, const std::string&) {
-                    return std::make_unique<ScriptedLink>(gateway, inbox, vehicle);
-                }};
+    Fleet fleet{
+        settings,
+        std::move(ledger),
+        inbox,
+        [&](std::uint32_t vehicle, const LinkIdentity&) {
+            return std::make_unique<ScriptedLink>(gateway, inbox, vehicle);
+        }};
     auto tally = fleet.run(Progress{Progress::Style::none, false});
     REQUIRE(tally.has_value());
     return *tally;

@@ -172,7 +172,7 @@ private:
 struct Stage {
     explicit Stage(MqttVersion used)
         : version(used)
-        , link({.port = gateway.port(), .version = used}, 0, "V0001", inbox.sink()) {}
+        , link({.port = gateway.port(), .version = used}, 0, std::string{"V0001"}, inbox.sink()) {}
 
     // Paho may answer a connect that comes right after a loss with a failure: again, then, as the
     // fleet does.
