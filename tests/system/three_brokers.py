@@ -42,7 +42,7 @@ def arguments():
                         help="at_least_once: the gateway is not killed, which alone may double")
     parser.add_argument("--vehicles", type=int, default=100)
     parser.add_argument("--rate", type=float, default=50, help="readings a second of each vehicle")
-    parser.add_argument("--duration", type=int, default=10, help="seconds")
+    parser.add_argument("--duration", type=int, default=6, help="seconds at least")
     parser.add_argument("--gateway-kills", type=int, default=2)
     parser.add_argument("--broker-kills", type=int, default=1)
     parser.add_argument("--cuts", type=int, default=1)
