@@ -108,9 +108,9 @@ std::string telemetry(std::int64_t n, Timestamp at) {
     const int size = std::snprintf(
         text.data(),
         text.size(),
-        R"({"v":1,"vss":"6.0","vehicle":"V%04d","seq":%lld,"ts":%lld,"signals":{"Vehicle.Speed":%u.%u,)"
-        R"("Vehicle.CurrentLocation.Latitude":48.1%05u,"Vehicle.CurrentLocation.Longitude":11.5%05u,)"
-        R"("Vehicle.Chassis.Tire":%u}})",
+        R"({"v":1,"vss":"6.0","vehicle":"V%04d","seq":%lld,"ts":%lld,"signals":{)"
+        R"("Vehicle.Speed":%u.%u,"Vehicle.CurrentLocation.Latitude":48.1%05u,)"
+        R"("Vehicle.CurrentLocation.Longitude":11.5%05u,"Vehicle.Chassis.Tire":%u}})",
         static_cast<int>(n % vehicles),
         static_cast<long long>(n / vehicles),
         static_cast<long long>(at.value()),
