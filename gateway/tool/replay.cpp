@@ -1,5 +1,6 @@
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
+#include "gateway/tool/kafka_stream.hpp"
 #include "gateway/tool/open_sink.hpp"
 #include "gateway/tool/progress.hpp"
 #include "gateway/tool/record_stream.hpp"
@@ -65,13 +66,25 @@ private:
         if (auto loaded = load_state(state_file_)) {
             state_ = std::move(*loaded);
             is_resumed_ = true;
+            // `-2h` is still what it was.
+            auto& selection = options_.selection;
+            if (state_.since_ms) selection.since = Timestamp{*state_.since_ms};
+            if (state_.until_ms) selection.until = Timestamp{*state_.until_ms};
+            return;
         }
+        const auto& selection = options_.selection;
+        if (selection.since) state_.since_ms = selection.since->value();
+        if (selection.until) state_.until_ms = selection.until->value();
     }
 
     void open_stream() {
         std::string source = "file " + options_.from_file;
         std::string identity;
-        if (options_.from_file.empty()) {
+        if (!options_.from_kafka.empty()) {
+            kafka_ = open_kafka(options_.from_kafka, options_.properties);
+            auto cluster = kafka_->cluster_id();
+            source = "Kafka " + (cluster.empty() ? options_.from_kafka : cluster);
+        } else if (options_.from_file.empty()) {
             log_ = open_source(options_.source);
             const auto status = log_->status();
             source = "log " + status.log_id;
@@ -86,8 +99,13 @@ private:
                 fmt::format("{} is of another replay: {}", state_file_.string(), state_.plan)};
         }
         state_.plan = plan;
-        stream_ = log_ ? open_log_stream(*log_, options_.selection, identity, state_.positions)
-                       : open_file_stream(options_.from_file, options_.selection, state_.positions);
+        if (kafka_) {
+            stream_ = open_kafka_stream(*kafka_, options_.selection, state_.positions);
+        } else if (log_) {
+            stream_ = open_log_stream(*log_, options_.selection, identity, state_.positions);
+        } else {
+            stream_ = open_file_stream(options_.from_file, options_.selection, state_.positions);
+        }
     }
 
     void open_sink() {
@@ -203,12 +221,13 @@ private:
         }
     }
 
-    const ReplayOptions& options_;
+    ReplayOptions options_;
     Progress progress_;
     std::filesystem::path state_file_;  // empty: none
     ReplayState state_;
     bool is_resumed_ = false;
-    std::unique_ptr<LogSource> log_;  // outlives the stream
+    std::unique_ptr<LogSource> log_;                // outlives the stream
+    std::unique_ptr<upstream::TopicReader> kafka_;  // outlives it, too
     std::unique_ptr<RecordStream> stream_;
     std::unique_ptr<ReplaySink> sink_;
     std::optional<Pacer> pacer_;

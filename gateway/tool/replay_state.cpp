@@ -38,6 +38,13 @@ ReplayState state_of(const json& page) {
     state.first_topic = page.at("first_topic").get<std::string>();
     state.sink_bytes = page.at("sink_bytes").get<std::uint64_t>();
     state.is_done = page.at("done").get<bool>();
+    const auto time_of = [&page](const char* name) -> std::optional<std::int64_t> {
+        const auto found = page.find(name);
+        if (found == page.end() || found->is_null()) return std::nullopt;
+        return found->get<std::int64_t>();
+    };
+    state.since_ms = time_of("since_ms");
+    state.until_ms = time_of("until_ms");
     for (const auto& entry : page.at("positions")) {
         state.positions.push_back(
             {.name = {entry.at("topic").get<std::string>(), entry.at("partition").get<int>()},
@@ -58,6 +65,9 @@ json json_of(const ReplayState& state) {
              {"end", position.end.value()}}
         );
     }
+    const auto time_of = [](std::optional<std::int64_t> time) {
+        return time ? json(*time) : json();
+    };
     return {
         {"milepost_replay", state_version},
         {"job", state.job},
@@ -67,6 +77,8 @@ json json_of(const ReplayState& state) {
         {"first_topic", state.first_topic},
         {"sink_bytes", state.sink_bytes},
         {"done", state.is_done},
+        {"since_ms", time_of(state.since_ms)},
+        {"until_ms", time_of(state.until_ms)},
         {"positions", std::move(positions)}};
 }
 

@@ -21,6 +21,8 @@ struct ReplayState {
     std::uint64_t sink_bytes = 0;           // of a file
     std::string first_topic;                // of the first record; empty: none was sent yet
     bool is_done = false;
+    std::optional<std::int64_t> since_ms;  // what the selection's times meant at its beginning
+    std::optional<std::int64_t> until_ms;
 };
 
 [[nodiscard]] std::string new_job_id();

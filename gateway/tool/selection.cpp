@@ -140,8 +140,11 @@ bool Selection::wants(const ReplayRecord& record) const {
     if (!wants(record.topic, record.partition) || !wants_key(record.key)) return false;
     if (offsets.first && record.offset.value() < *offsets.first) return false;
     if (offsets.end && record.offset.value() >= *offsets.end) return false;
-    if (since && record.timestamp < *since) return false;
-    return !until || record.timestamp < *until;
+    return wants_time(record.timestamp);
+}
+
+bool Selection::wants_time(Timestamp time) const {
+    return (!since || time >= *since) && (!until || time < *until);
 }
 
 std::string Selection::fingerprint() const {

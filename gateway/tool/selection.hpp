@@ -31,6 +31,7 @@ struct Selection {
 
     [[nodiscard]] bool wants(std::string_view topic, std::int32_t of_partition) const;
     [[nodiscard]] bool wants_key(const std::optional<Bytes>& key) const;
+    [[nodiscard]] bool wants_time(Timestamp time) const;
     // Everything, for a source that has no index.
     [[nodiscard]] bool wants(const ReplayRecord& record) const;
     // One line: the same for the same selection. Two of another one differ.

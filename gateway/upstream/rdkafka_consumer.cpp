@@ -2,6 +2,7 @@
 #include "gateway/upstream/errc.hpp"
 #include "gateway/upstream/rdkafka_client.hpp"
 #include "gateway/upstream/rdkafka_handles.hpp"
+#include "gateway/upstream/rdkafka_message.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -27,10 +28,6 @@ struct DestroyMetadata {
 int milliseconds_until(Instant end) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - monotonic_now());
     return static_cast<int>(std::clamp<std::int64_t>(left.count(), 1, 60'000));
-}
-
-Bytes bytes_of(const void* data, std::size_t size) {
-    return {static_cast<const std::byte*>(data), size};
 }
 
 class RdKafkaConsumer final : public Consumer {
@@ -171,30 +168,7 @@ void RdKafkaConsumer::take(
         summary.problem = rd_kafka_message_errstr(&message);
         return;
     }
-    headers_.clear();
-    rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        const char* name = nullptr;
-        const void* value = nullptr;
-        std::size_t size = 0;
-        for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
-                                RD_KAFKA_RESP_ERR_NO_ERROR;
-             ++i) {
-            headers_.push_back({.name = name, .value = bytes_of(value, size)});
-        }
-    }
-    const auto part = [](const void* data, std::size_t size) {
-        return data == nullptr ? std::nullopt : std::optional{bytes_of(data, size)};
-    };
-    on_record(ConsumedRecord{
-        .topic = rd_kafka_topic_name(message.rkt),
-        .partition = message.partition,
-        .offset = message.offset,
-        .timestamp = Timestamp{rd_kafka_message_timestamp(&message, nullptr)},
-        .key = part(message.key, message.key_len),
-        .value = part(message.payload, message.len),
-        .headers = headers_,
-    });
+    on_record(record_of(message, headers_));
     ++summary.records;
     if (partition == nullptr) return;
     partition->at = message.offset + 1;

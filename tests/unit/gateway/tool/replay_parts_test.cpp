@@ -329,6 +329,7 @@ TEST_CASE("state: comes back as it was saved, and what is damaged is refused", "
     state.count = 17;
     state.shift_ms = -5;
     state.sink_bytes = 99;
+    state.since_ms = -7;
     state.positions = {{{"t", 2}, storage::Offset{3}, storage::Offset{9}}};
     save_state(file, state);
     const auto loaded = load_state(file);
@@ -338,6 +339,8 @@ TEST_CASE("state: comes back as it was saved, and what is damaged is refused", "
     CHECK(loaded->count == 17);
     CHECK(loaded->shift_ms == -5);
     CHECK(loaded->sink_bytes == 99);
+    CHECK(loaded->since_ms == -7);
+    CHECK_FALSE(loaded->until_ms);
     CHECK(loaded->positions == state.positions);
     const auto text = read_file(file);
     write_file(file, text.substr(0, text.size() / 2));
