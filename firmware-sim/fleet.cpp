@@ -203,7 +203,9 @@ void Fleet::send_spoiled(Member& member, const Vehicle::Sampled& sampled, Timest
 void Fleet::pump(Member& member) {
     if (member.state != LinkState::online) return;
     publish_waiting(member);
-    if (member.radio != nullptr) watch_radio(index_of(member));
+    if (member.radio == nullptr) return;
+    member.radio->resume();
+    watch_radio(index_of(member));
 }
 
 void Fleet::publish_waiting(Member& member) {

@@ -48,7 +48,7 @@ void RadioLink::replace(std::unique_ptr<Link> inner) {
 }
 
 Instant RadioLink::next_turn() const {
-    return held_.empty() ? change_at_ : std::min(change_at_, held_.front().release);
+    return held_.empty() || is_blocked_ ? change_at_ : std::min(change_at_, held_.front().release);
 }
 
 bool RadioLink::turn(Instant now) {
@@ -123,9 +123,9 @@ Duration RadioLink::draw_delay() {
 
 // What the connection does not take any more it gets when there is one again.
 void RadioLink::release_until(Instant now) {
-    while (!held_.empty() && held_.front().release <= now) {
-        if (!inner_->publish(held_.front().seq, held_.front().payload)) return;
-        held_.pop_front();
+    while (!is_blocked_ && !held_.empty() && held_.front().release <= now) {
+        is_blocked_ = !inner_->publish(held_.front().seq, held_.front().payload);
+        if (!is_blocked_) held_.pop_front();
     }
 }
 

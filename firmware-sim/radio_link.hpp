@@ -37,6 +37,9 @@ public:
     // The gateway has no session: nothing of what was on its way is of use.
     void forget_held() { held_.clear(); }
 
+    // There is a connection, or it has room: it may take again what it did not take before.
+    void resume() { is_blocked_ = false; }
+
     // When turn() has something to do; the far future if never.
     [[nodiscard]] Instant next_turn() const;
 
@@ -70,6 +73,7 @@ private:
     Inbox* inbox_;
     const RadioProfile* profile_;
     bool is_covered_ = true;
+    bool is_blocked_ = false;  // what is due was not taken: it waits for resume()
     Instant change_at_ = Instant::max();
     std::deque<Held> held_;  // rising moments
 };

@@ -11,8 +11,8 @@ import collections
 import json
 import subprocess
 
-import processes
 from support import ROOT, checks, gateway as gateway_module
+import processes
 from support.checks import expect, say
 
 FOLDER = ROOT / "packaging" / "scenarios"
@@ -22,12 +22,14 @@ LOSSES = {
     "brownout": {"dropped_reboot"},
     "commute": set(),
     "garage": {"dropped_buffer_full"},
-    "rollout": {"dropped_reboot"},
+    "rollout": set(),
     "storm": set(),
     "tunnel": set(),
     "twins": set(),
-    "wrong-time": {"dropped_reboot"},
+    "wrong-time": set(),
 }
+# These may lose what was not acknowledged in the moment of a reboot, if something was.
+CHANCES = {"rollout": {"dropped_reboot"}, "wrong-time": {"dropped_reboot"}}
 REASONS = {"dropped_spoiled": {"spoiled_truncated", "spoiled_garbage"}, "dropped_reboot": {"reboot"},
            "dropped_buffer_full": {"buffer_full"}, "dropped_refused": {"refused_0x97"}}
 FLEET_LIMIT_S = 400
@@ -68,7 +70,7 @@ def check_losses(name, summary, folder):
     kinds = {key for key, value in summary.items() if key.startswith("dropped_") and value > 0}
     reasons = set().union(*(REASONS[kind] for kind in kinds))
     said = reasons_of(folder / f"{name}.ledger")
-    if kinds != LOSSES[name] or not said <= reasons or bool(said) != bool(kinds):
+    if not LOSSES[name] <= kinds <= LOSSES[name] | CHANCES.get(name, set()) or not said <= reasons or bool(said) != bool(kinds):
         raise checks.Failed(f"{name}: dropped {kinds or 'nothing'} for {said or 'no reason'}, "
                             f"not {LOSSES[name] or 'nothing'}")
     if summary["sampled"] != summary["acknowledged"] + summary["dropped"] or summary["acknowledged"] == 0:
@@ -115,7 +117,6 @@ def check_repeatable(gateway, folder):
                                         "--stagger", "--seed", 7, "--duration", "10s", "--speed", 5,
                                         "--topic-prefix", f"again/{number}"), stdout=out, timeout=60)
         expect(done.returncode == 0, f"the fleet drives over {link}")
-    gateway.tool("status")
     expect(gateway.terminate() == 0, "the gateway stops cleanly")
     for number in range(2):
         found = collections.defaultdict(list)

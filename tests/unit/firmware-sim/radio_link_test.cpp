@@ -129,7 +129,9 @@ TEST_CASE("radio link: what the connection did not take waits for the next one",
     CHECK(world.link.publish(1, "a"));
     world.behind.takes = false;
     CHECK_FALSE(world.link.turn(world.link.next_turn()));
+    CHECK(world.link.next_turn() == Instant::max());  // it does not try for ever
     world.behind.takes = true;
+    world.link.resume();
     CHECK_FALSE(world.link.turn(world.link.next_turn()));
     CHECK(world.behind.published == Numbers{1});
     CHECK(world.link.publish(2, "a"));
