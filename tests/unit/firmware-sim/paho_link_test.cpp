@@ -282,7 +282,7 @@ TEST_CASE("paho link: a gateway that is not there is a failed connect", "[paho_l
     Stage stage{MqttVersion::v311};
     Inbox inbox{-1};
     Events events{inbox};
-    PahoLink link{{.port = 1, .version = MqttVersion::v311}, 0, "V0002", inbox.sink()};
+    PahoLink link{{.port = 1, .version = MqttVersion::v311}, 0, std::string{"V0002"}, inbox.sink()};
     for (int i = 0; i < 2; ++i) {
         link.connect();
         CHECK(events.next(link).kind == LinkEventKind::connect_failed);
