@@ -41,6 +41,9 @@ struct ProducerSettings {
     std::size_t queue_messages = queue_messages_default;
     std::size_t queue_bytes = queue_bytes_default;
     std::chrono::milliseconds linger{5};  // without transactions
+    // Of one try of a commit or an abort. Longer than the forwarder is patient (30 s), so that it
+    // decides; not for ever, so that a try that it gave up ends and the client with it.
+    std::chrono::milliseconds transaction_wait{40'000};
 };
 
 // Why a property of [upstream.librdkafka] is not accepted: it would break a promise, has a key of

@@ -17,8 +17,6 @@ namespace milepost::upstream {
 namespace {
 
 constexpr std::size_t error_text_bytes = 512;
-// The library's own advice: a commit or an abort waits for what is left of the transaction's time.
-constexpr int rest_of_transaction = -1;
 constexpr std::chrono::milliseconds init_wait{10'000};
 constexpr std::chrono::milliseconds read_wait{10'000};
 constexpr std::chrono::milliseconds send_wait{30'000};
@@ -83,7 +81,8 @@ void fail(StepDone& done, int code, std::string text) {
     done.text = text.empty() ? done.error.message() : std::move(text);
 }
 
-// Everything that a step needs; what a hanging step leaves behind lives until it returns.
+// Everything that a step needs; what a hanging step leaves behind lives until it returns, which
+// each does.
 class Steps {
 public:
     Steps(SharedClient client, ProducerSettings settings)
@@ -104,13 +103,13 @@ public:
             case Step::commit:
                 note_error(
                     done,
-                    ErrorHandle{rd_kafka_commit_transaction(client_.get(), rest_of_transaction)}
+                    ErrorHandle{rd_kafka_commit_transaction(client_.get(), transaction_wait())}
                 );
                 break;
             case Step::abort:
                 note_error(
                     done,
-                    ErrorHandle{rd_kafka_abort_transaction(client_.get(), rest_of_transaction)}
+                    ErrorHandle{rd_kafka_abort_transaction(client_.get(), transaction_wait())}
                 );
                 break;
         }
@@ -118,6 +117,12 @@ public:
     }
 
 private:
+    // Never the library's "what is left of the transaction's time" (-1): without a broker an abort
+    // of 2.0.2 then waits for ever, while events that nobody takes pile up in its client.
+    [[nodiscard]] int transaction_wait() const {
+        return static_cast<int>(settings_.transaction_wait.count());
+    }
+
     void send_positions(StepDone& done, const std::vector<GroupPosition>& positions) const {
         const auto list = make_list(positions);
         // Without a member or a generation: what fences is the transactional id alone.

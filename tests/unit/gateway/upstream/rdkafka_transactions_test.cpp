@@ -36,9 +36,10 @@ struct Heard final : ProducerListener {
 
 // One transactional producer before librdkafka's mock broker.
 struct Bench {
-    Bench() {
+    explicit Bench(milliseconds transaction_wait = seconds{10}) {
         mock.create_topic("t", 1);
         ProducerSettings settings;
+        settings.transaction_wait = transaction_wait;
         settings.client.bootstrap_servers = mock.bootstrap_servers();
         settings.transactional_id = "milepost-test";
         settings.group_id = "milepost-test";
@@ -106,6 +107,27 @@ TEST_CASE("rdkafka_transactions: a transaction goes from init to commit", "[upst
         CHECK(bench.finish(Step::abort).result == StepResult::done);
         CHECK(bench.heard.confirmed + bench.heard.failed == 2);
     }
+}
+
+TEST_CASE(
+    "rdkafka_transactions: without a broker a step ends, and can be had again",
+    "[upstream]"
+) {
+    const Step step = GENERATE(Step::commit, Step::abort);
+    Bench bench{milliseconds{300}};
+    REQUIRE(bench.finish(Step::init).result == StepResult::done);
+    bench.begin_with_a_record();
+    REQUIRE(bench.finish(Step::send_positions, positions).result == StepResult::done);
+    rd_kafka_mock_broker_set_down(bench.mock.get(), 1);
+    const auto done = bench.finish(step);
+    INFO(done.text);
+    CHECK(done.result == StepResult::again);
+    CHECK(fault_of(done.error) == Fault::transient);
+    rd_kafka_mock_broker_set_up(bench.mock.get(), 1);
+    auto result = StepResult::again;
+    while (result == StepResult::again)
+        result = bench.finish(step).result;
+    CHECK(result == StepResult::done);
 }
 
 TEST_CASE("rdkafka_transactions: a position that Kafka does not have is below 0", "[upstream]") {
