@@ -11,8 +11,10 @@ namespace milepost::ingest {
 
 namespace {
 
-// Our own names; a sensor cannot use them.
-constexpr std::string_view own_header_prefix = "mp.";
+// What only the gateway says of a record; a sensor cannot.
+bool is_own_header(std::string_view name) {
+    return name.starts_with("mp.") || name.starts_with("mqtt.");
+}
 
 bool is_momentary(ErrorCode error) {
     return error == storage::LogErrc::group_full || error == storage::LogErrc::intake_closed;
@@ -172,7 +174,7 @@ void Intake::collect_property_headers(Bytes properties) {
         } else if (property->id == message_expiry_interval) {
             headers_.push_back({"mqtt.expiry_s", as_bytes(expiry_text(property->number))});
         } else if (property->id == user_property) {
-            if (property->name.starts_with(own_header_prefix)) {
+            if (is_own_header(property->name)) {
                 stats_.dropped_user_properties.add();
             } else {
                 headers_.push_back({property->name, as_bytes(property->value)});

@@ -32,7 +32,7 @@ struct IntakeStats {
     Counter rejected_too_large;
     Counter rejected_acl;             // the sender may not publish there
     Counter rejected_duplicate;       // a retransmission of what the log has already
-    Counter dropped_user_properties;  // a sensor's own `mp.*`: the record is kept without them
+    Counter dropped_user_properties;  // named `mp.*` or `mqtt.*`: the record is kept without them
 };
 
 // A route with the partitions that its topic has in the log.

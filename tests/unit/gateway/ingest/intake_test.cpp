@@ -203,7 +203,10 @@ TEST_CASE("intake: the session's change goes with the record", "[intake]") {
     CHECK(f.intake->stats().received_qos2.value() == 1);
 }
 
-TEST_CASE("intake: user properties become headers, a sensor's own mp.* does not", "[intake]") {
+TEST_CASE(
+    "intake: user properties become headers, a sensor's own mp.* and mqtt.* do not",
+    "[intake]"
+) {
     Fixture f;
     Buffer properties;
     const auto add = [&](std::string_view name, std::string_view value) {
@@ -215,11 +218,12 @@ TEST_CASE("intake: user properties become headers, a sensor's own mp.* does not"
     };
     add("unit", "km/h");
     add("mp.id", "forged");
+    add("mqtt.topic", "forged");
     f.publish("vehicles/V1/telemetry", mqtt::Qos::at_least_once, properties);
     REQUIRE(f.log.appended.size() == 1);
     REQUIRE(f.log.appended[0].headers.size() == 1);
     CHECK(f.log.appended[0].headers[0].first == "unit");
-    CHECK(f.intake->stats().dropped_user_properties.value() == 1);
+    CHECK(f.intake->stats().dropped_user_properties.value() == 2);
 }
 
 TEST_CASE("intake: expiry, response topic and correlation data become headers", "[intake]") {
