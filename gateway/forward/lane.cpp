@@ -110,7 +110,8 @@ Engine::Turn Lane::turn(Instant now, Timestamp wall, bool may_begin) {
 // and Kafka tells it what became of the transaction.
 bool Lane::is_stuck() const {
     const bool is_waiting = client_ && state_ != State::idle && state_ != State::taking_over &&
-                            state_ != State::reading_positions;  // those have time-outs
+                            state_ != State::reading_positions &&
+                            state_ != State::clearing;  // those have time-outs
     return is_waiting && now_ - progress_at_ >= no_progress_after;
 }
 
@@ -209,10 +210,13 @@ void Lane::on_done(const upstream::StepDone& done) {
                 break;
             case Step::read_positions:
                 state_ = State::idle;
+                failed_reads_ = 0;
                 take_positions(done.positions);
                 break;
             case Step::send_positions:
-                if (position_first_) {
+                if (state_ == State::clearing) {
+                    abort("Kafka could not say the positions: a lost transaction is ended");
+                } else if (position_first_) {
                     state_ = State::sending;
                 } else {
                     state_ = State::committing;
@@ -228,8 +232,10 @@ void Lane::on_done(const upstream::StepDone& done) {
     if (done.result == StepResult::fatal) return lose_producer(text, producer_backoff_.next());
     switch (done.step) {
         case Step::init:
-        case Step::read_positions:
             if (done.result == StepResult::again) return try_again_later(done.step, done);
+            return lose_producer(text, producer_backoff_.next());
+        case Step::read_positions:
+            if (done.result == StepResult::again) return not_read(done);
             return lose_producer(text, producer_backoff_.next());
         case Step::send_positions: return abort(text, done.error);
         case Step::commit:

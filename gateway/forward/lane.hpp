@@ -26,6 +26,7 @@ namespace milepost::forward {
 //
 //   no producer → init → [read positions → ] idle → positions → records → commit → idle
 //                                                       └─ abort ─────────────────────┘
+// (what cannot be read for long: positions → abort → read positions)
 // An error that ends the producer leads back to the beginning; Kafka then says whether the last
 // transaction was committed. Part of ExactlyOnceEngine, which see for time and threads.
 class Lane final : private UpstreamNews {
@@ -76,7 +77,8 @@ private:
         taking_over,
         idle,
         reading_positions,
-        opening,  // positions go first
+        clearing,  // positions that are aborted, so that they can be read
+        opening,   // positions go first
         sending,
         closing,  // positions go last
         committing,
@@ -98,6 +100,7 @@ private:
 
     // lane_positions.cpp: where to go on
     [[nodiscard]] std::vector<upstream::GroupPosition> unknown_positions() const;
+    void not_read(const upstream::StepDone& done);
     void take_positions(const std::vector<upstream::GroupPosition>& found);
     struct Findings;
     void take_first(ForwardPartition& partition, const upstream::GroupPosition& found, Findings&);
@@ -144,6 +147,7 @@ private:
     Instant retry_at_{};
     bool reading_ = true;
     bool has_taken_over_ = false;
+    int failed_reads_ = 0;  // of the positions, one after the other
     Backoff producer_backoff_;
     Instant producer_at_{};  // not made before
     std::string problem_;    // of the producer; empty: none

@@ -9,6 +9,8 @@ namespace milepost::forward {
 
 namespace {
 
+constexpr int failed_reads_max = 2;  // each takes ten seconds
+
 std::string name_of(const storage::TopicPartition& name) {
     return name.topic + "-" + std::to_string(name.partition);
 }
@@ -48,6 +50,27 @@ std::vector<upstream::GroupPosition> Lane::unknown_positions() const {
         unknown.push_back({.topic = partition.name.topic, .partition = partition.name.partition});
     }
     return unknown;
+}
+
+// Kafka can lose the end of a transaction, such as when a broker is killed while it writes the
+// markers (KIP-890 calls it hanging). What that one said of the positions is then undecided for
+// ever, and Kafka answers nobody who asks for them. A marker of the same producer decides it: one
+// comes with the end of the next transaction. So one is begun that carries positions, without our
+// mark, and is aborted.
+void Lane::not_read(const upstream::StepDone& done) {
+    if (++failed_reads_ < failed_reads_max) return try_again_later(done.step, done);
+    failed_reads_ = 0;
+    if (const auto error = client_->transactions->begin()) {
+        return lose_producer(
+            "beginning a transaction: " + error.message(),
+            producer_backoff_.next()
+        );
+    }
+    positions_ = unknown_positions();
+    for (auto& position : positions_)
+        position.offset = 0;
+    state_ = State::clearing;
+    start(upstream::Step::send_positions);
 }
 
 void Lane::take_positions(const std::vector<upstream::GroupPosition>& found) {

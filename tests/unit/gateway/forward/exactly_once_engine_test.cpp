@@ -162,6 +162,23 @@ TEST_CASE("exactly_once: at the start it goes on where Kafka says", "[forward]")
     CHECK(bench.lines.empty());
 }
 
+TEST_CASE("exactly_once: positions that a lost transaction left undecided are read", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 5});
+    bench.put_mark(3, std::string{bench.log.log_id()}, "before");
+    bench.kafka.is_undecided = true;
+    bench.run();
+    CHECK(bench.kafka.committed == values(3, 5));
+    CHECK(bench.said("a lost transaction is ended"));
+    CHECK(bench.stats.aborted_transactions.value() == 1);
+    CHECK(bench.stats.producers.value() == 1);
+    CHECK(bench.degraded().empty());
+    const auto mark = parse_mark(bench.kafka.positions[{"t", 0}].metadata);
+    REQUIRE(mark);
+    CHECK(mark->offset == Offset{5});
+}
+
 TEST_CASE("exactly_once: a position of another log is never used", "[forward]") {
     Bench bench;
     bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 10});

@@ -38,6 +38,8 @@ struct ScriptedKafka {
     // Records of this topic end the transaction, and nothing says which they were.
     std::optional<std::string> forbidden;
     bool commits_in_secret = false;  // a commit that fails has happened all the same
+    // A transaction that carried positions has no end, and nobody may read them before the next.
+    bool is_undecided = false;
 
     void add_topic(const std::string& name, std::int32_t partitions) {
         for (auto& id : ids) {
@@ -114,6 +116,11 @@ public:
                 ScriptedKafka::end(id());
                 break;
             case upstream::Step::read_positions:
+                if (kafka_.is_undecided) {
+                    done.result = upstream::StepResult::again;
+                    done.error = upstream::upstream_error(-185);  // _TIMED_OUT
+                    return done;
+                }
                 for (auto position : positions_) {
                     const auto found = kafka_.positions.find({position.topic, position.partition});
                     if (found != kafka_.positions.end()) position = found->second;
@@ -127,6 +134,7 @@ public:
                 break;
             case upstream::Step::commit: kafka_.commit(id()); break;
             case upstream::Step::abort:
+                if (!id().open.empty()) kafka_.is_undecided = false;
                 id().upstream.fail_all(upstream::Fault::transient, -152);
                 ScriptedKafka::end(id());
                 break;
