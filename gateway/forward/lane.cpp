@@ -215,6 +215,7 @@ void Lane::on_done(const upstream::StepDone& done) {
                 break;
             case Step::send_positions:
                 if (state_ == State::clearing) {
+                    is_cleared_ = true;
                     abort("Kafka could not say the positions: a lost transaction is ended");
                 } else if (position_first_) {
                     state_ = State::sending;

@@ -147,7 +147,8 @@ private:
     Instant retry_at_{};
     bool reading_ = true;
     bool has_taken_over_ = false;
-    int failed_reads_ = 0;  // of the positions, one after the other
+    int failed_reads_ = 0;     // of the positions, one after the other
+    bool is_cleared_ = false;  // a lost transaction was ended since they were read
     Backoff producer_backoff_;
     Instant producer_at_{};  // not made before
     std::string problem_;    // of the producer; empty: none

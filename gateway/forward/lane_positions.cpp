@@ -56,7 +56,8 @@ std::vector<upstream::GroupPosition> Lane::unknown_positions() const {
 // markers (KIP-890 calls it hanging). What that one said of the positions is then undecided for
 // ever, and Kafka answers nobody who asks for them. A marker of the same producer decides it: one
 // comes with the end of the next transaction. So one is begun that carries positions, without our
-// mark, and is aborted.
+// mark, and is aborted. If the lost one was committed, Kafka goes back by its positions: what was
+// confirmed here is then ahead, and counts.
 void Lane::not_read(const upstream::StepDone& done) {
     if (++failed_reads_ < failed_reads_max) return try_again_later(done.step, done);
     failed_reads_ = 0;
@@ -90,6 +91,7 @@ void Lane::take_positions(const std::vector<upstream::GroupPosition>& found) {
             take_first(*partition, position, findings);
         }
     }
+    is_cleared_ = false;
     report(findings);
     if (findings.foreign.count == 0) return;
     if (std::exchange(is_contested_, true)) {
@@ -127,7 +129,11 @@ void Lane::take_first(
         findings.other_log_id = mark->log_id;
         return go_on(partition, partition.forwarded, findings);
     }
-    go_on(partition, mark->offset, findings);
+    go_on(
+        partition,
+        is_cleared_ ? std::max(mark->offset, partition.forwarded) : mark->offset,
+        findings
+    );
 }
 
 // After a producer was lost: was its last transaction committed?
@@ -140,7 +146,11 @@ void Lane::take_again(
     if (!mark || mark->offset.value() != found.offset) {
         (found.offset < 0 ? findings.missing : findings.unmarked).add(partition.name);
     } else if (mark->instance_id == settings_.instance_id) {
-        return go_on(partition, mark->offset, findings);
+        return go_on(
+            partition,
+            is_cleared_ ? std::max(mark->offset, partition.forwarded) : mark->offset,
+            findings
+        );
     } else {
         findings.foreign.add(partition.name);
     }

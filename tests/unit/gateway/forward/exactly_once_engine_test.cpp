@@ -179,6 +179,20 @@ TEST_CASE("exactly_once: positions that a lost transaction left undecided are re
     CHECK(mark->offset == Offset{5});
 }
 
+TEST_CASE(
+    "exactly_once: what was confirmed is not sent again for a lost transaction",
+    "[forward]"
+) {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 5});
+    bench.put_mark(2, std::string{bench.log.log_id()}, "before");
+    bench.stored = {{{"t", 0}, Offset{4}}};  // its commit was confirmed, its marker is lost
+    bench.kafka.is_undecided = true;
+    bench.run();
+    CHECK(bench.kafka.committed == values(4, 5));
+}
+
 TEST_CASE("exactly_once: a position of another log is never used", "[forward]") {
     Bench bench;
     bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 10});
