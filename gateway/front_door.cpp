@@ -40,11 +40,14 @@ mqtt::Taken FrontDoor::on_publish(
     AckToken token,
     Bytes change
 ) {
-    return intake_->publish(publish, client_id, token, change);
+    const auto taken = intake_->publish(publish, client_id, token, change);
+    if (taken != mqtt::Taken::later) pace_.arrived(token);
+    return taken;
 }
 
 void FrontDoor::on_duplicate(const mqtt::Publish& publish, AckToken token) {
     intake_->duplicate(publish, token);
+    pace_.arrived(token);
 }
 
 void FrontDoor::on_forbidden(const mqtt::Publish& publish, AckToken token) {
@@ -56,7 +59,9 @@ void FrontDoor::on_forbidden_will() {
 }
 
 bool FrontDoor::on_change(std::string_view client_id, Bytes change, std::optional<AckToken> token) {
-    return log_->append_change({client_id, change}, token).has_value();
+    if (!log_->append_change({client_id, change}, token)) return false;
+    if (token) pace_.arrived(*token);
+    return true;
 }
 
 mqtt::Taken FrontDoor::on_will(const listener::StoredWill& will, std::string_view client_id) {
@@ -80,19 +85,28 @@ void FrontDoor::on_ride(AckToken token) {
 }
 
 void FrontDoor::on_turn_end() {
-    const Instant now = monotonic_now();
-    if (now - committed_at_ >= commit_interval_) return commit(now);
-    if (std::exchange(commit_is_due_, true)) return;
-    timer_.expires_at(committed_at_ + commit_interval_);
-    timer_.async_wait([this](ErrorCode error) {
-        commit_is_due_ = false;
-        if (!error) commit(monotonic_now());
-    });
+    holds_group_ = true;
+    commit_when_due(log_->flight().has_value());
 }
 
-void FrontDoor::commit(Instant now) {
-    committed_at_ = now;
-    log_->commit();
+void FrontDoor::commit_when_due(bool is_committing) {
+    if (!holds_group_) return;
+    const Instant now = monotonic_now();
+    const auto due = pace_.due(is_committing, now);
+    if (!due) return;  // on_durable() comes
+    if (*due <= now) {
+        holds_group_ = false;
+        pace_.committed(now);
+        return log_->commit();
+    }
+    if (timer_at_ && *timer_at_ <= *due) return;  // it looks again
+    timer_at_ = due;
+    timer_.expires_at(*due);
+    timer_.async_wait([this](ErrorCode error) {
+        if (error) return;  // set anew, or the end
+        timer_at_.reset();
+        commit_when_due(log_->flight().has_value());
+    });
 }
 
 void FrontDoor::on_notice(std::string_view kind, std::string_view text) {
@@ -100,10 +114,15 @@ void FrontDoor::on_notice(std::string_view kind, std::string_view text) {
 }
 
 void FrontDoor::on_durable(std::span<const AckToken> tokens) {
+    const auto flight = log_->flight();
+    const Instant written = flight ? monotonic_now() : Instant{};
     listener_->acked(tokens);
-    if (bridges_ == nullptr) return;
-    bridges_->acked(tokens);
-    bridges_->retry();
+    if (bridges_ != nullptr) {
+        bridges_->acked(tokens);
+        bridges_->retry();
+    }
+    if (flight) pace_.landed(tokens, *flight, written, monotonic_now());
+    commit_when_due(/*is_committing=*/false);
 }
 
 void FrontDoor::on_new_ring(const ErrorCode& why) {

@@ -2,6 +2,7 @@
 
 #include "gateway/bridges.hpp"
 #include "gateway/clock_sync.hpp"
+#include "gateway/commit_pace.hpp"
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
 #include "storage/base/ack_token.hpp"
@@ -25,7 +26,7 @@ public:
     FrontDoor(boost::asio::io_context& io, ClockSync clock, Duration commit_interval)
         : timer_(io)
         , clock_(clock)
-        , commit_interval_(commit_interval) {}
+        , pace_(commit_interval) {}
 
     // Before the listener starts; all three outlive the last call.
     void attach(storage::Log& log, ingest::Intake& intake, listener::Listener& listener);
@@ -59,13 +60,13 @@ public:
     void on_new_ring(const ErrorCode& why) override;
 
 private:
-    void commit(Instant now);
+    void commit_when_due(bool is_committing);
 
     boost::asio::steady_timer timer_;
     ClockSync clock_;
-    Duration commit_interval_;
-    Instant committed_at_{};
-    bool commit_is_due_ = false;  // the timer is armed
+    CommitPace pace_;
+    std::optional<Instant> timer_at_;  // it is armed for
+    bool holds_group_ = false;         // the open group waits for its time
     storage::Log* log_ = nullptr;
     ingest::Intake* intake_ = nullptr;
     listener::Listener* listener_ = nullptr;

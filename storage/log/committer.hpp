@@ -52,6 +52,9 @@ public:
     // The tokens of the group that was sealed last, until the next seal().
     [[nodiscard]] std::span<const AckToken> tokens() const { return tokens_; }
 
+    // Takes them out, for who begins the next group before they have gone back.
+    void swap_tokens(std::vector<AckToken>& tokens) { tokens_.swap(tokens); }
+
     // What a commit takes lately, smoothed.
     [[nodiscard]] Duration sync_time() const {
         return Duration{sync_time_.load(std::memory_order_relaxed)};

@@ -179,7 +179,11 @@ void DiskLog::write_group() {
 
 void DiskLog::group_written() {
     if (written_) return begin_renewal(written_);
-    wiring_.listener.on_durable(committer_->tokens());
+    give_back(committer_->tokens());
+}
+
+void DiskLog::give_back(std::span<const AckToken> tokens) {
+    wiring_.listener.on_durable(tokens);
     if (checkpoint_thread_ && ring_->used_bytes() > ring_->capacity_bytes() / 2) {
         checkpoint_thread_->kick();
     }
@@ -188,10 +192,31 @@ void DiskLog::group_written() {
 void DiskLog::flight_landed() {
     if (!in_flight_) return;
     driving_ = true;
-    group_written();
+    bool flies_on = false;
+    if (written_) {
+        begin_renewal(written_);
+    } else {
+        committer_->swap_tokens(landed_tokens_);
+        flies_on = begin_asked_flight();
+        give_back(landed_tokens_);
+    }
     driving_ = false;
-    in_flight_ = false;
-    if (commit_asked_) drive();
+    in_flight_ = flies_on;
+    if (!flies_on && commit_asked_) drive();
+}
+
+// The disk goes on while the acks of the last group go out.
+bool DiskLog::begin_asked_flight() {
+    if (!commit_asked_ || !group_.needs_disk() || !disk_is_slow()) return false;
+    commit_asked_ = false;
+    if (!seal_group()) return false;
+    commit_thread_->begin();
+    return true;
+}
+
+std::optional<Duration> DiskLog::flight() const {
+    if (!in_flight_) return std::nullopt;
+    return committer_->sync_time();
 }
 
 void DiskLog::wait_for_flight() {

@@ -78,6 +78,7 @@ public:
     }
 
     void commit() override;
+    [[nodiscard]] std::optional<Duration> flight() const override;
 
     [[nodiscard]] Positions positions(PartitionId partition) const override {
         return partitions_[partition].positions();
@@ -144,7 +145,9 @@ private:
     void give_back_bare_tokens();
     void write_group();
     void group_written();
+    void give_back(std::span<const AckToken> tokens);
     void flight_landed();
+    [[nodiscard]] bool begin_asked_flight();
     void wait_for_flight();
     void post(void (DiskLog::*function)());
     void refresh_intake();
@@ -189,6 +192,7 @@ private:
     bool slow_disk_ = false;
     bool is_read_only_ = false;
     std::vector<AckToken> bare_tokens_;
+    std::vector<AckToken> landed_tokens_;
     ErrorCode written_;         // of the group that was written last
     bool renewing_ = false;     // the ring and the committer are the renewal's
     bool group_waits_ = false;  // for the renewal

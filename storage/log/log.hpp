@@ -128,6 +128,9 @@ public:
     // Closes the open group, if it holds anything, and makes it durable: here and now where syncs
     // are fast (on_durable is called before this returns), else on the committer's thread.
     virtual void commit() = 0;
+    // While a group is on its way to the disk on the committer's thread: what a commit takes
+    // lately. Up to and with its on_durable; commit() only asks then.
+    [[nodiscard]] virtual std::optional<Duration> flight() const = 0;
 
     [[nodiscard]] virtual Positions positions(PartitionId partition) const = 0;
     // Moves forwarded up (never down, never over durable).

@@ -121,6 +121,8 @@ public:
         return std::nullopt;
     }
 
+    [[nodiscard]] std::optional<Duration> flight() const override { return std::nullopt; }
+
     void commit() override {
         std::function<void()> notice;
         {

@@ -69,6 +69,7 @@ class Door {
 public:
     struct Rules {
         Duration commit_interval = Duration::zero();
+        storage::CommitterThread committer = storage::CommitterThread::always_inline;
         std::size_t unreleased_publishes_max = listener::Options{}.unreleased_publishes_max;
         listener::EndpointRules endpoint{};
         access::LoginLimits logins{};
@@ -83,7 +84,7 @@ public:
         config.data_dir = "/data";
         config.ring_bytes = 1 * mib;
         config.limit_bytes = 64 * mib;
-        config.committer = storage::CommitterThread::always_inline;
+        config.committer = rules.committer;
         storage::RecoveryReport report;
         auto opened = storage::Log::open(
             config,

@@ -4,8 +4,10 @@
 
 #include "tests/component/front_door/door.hpp"
 
+#include <atomic>
 #include <set>
 #include <string>
+#include <thread>
 
 namespace milepost {
 
@@ -171,6 +173,35 @@ TEST_CASE("front door: a full ring holds acks back until a checkpoint frees it",
         REQUIRE(device.hears(Device::puback(id)));
     }
     CHECK(door.values().size() == 1000);
+}
+
+TEST_CASE(
+    "front door: a group that waits for a sync is not forgotten when that fails",
+    "[front_door]"
+) {
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.committer = storage::CommitterThread::always_own}};
+    Device first{door};
+    Device second{door};
+    first.connect("first", /*clean=*/true);
+    second.connect("second", /*clean=*/true);
+    const bool fails = GENERATE(false, true);
+    std::atomic<bool> is_held{true};
+    disk.lie_where([&](const test::DiskMoment&) {
+        while (is_held)
+            std::this_thread::yield();
+        return false;
+    });
+    if (fails) disk.fail(DiskCall::overwrite, 1);
+    first.publish(1, "first");
+    REQUIRE(door.turn_until([&] { return door.log->flight().has_value(); }));
+    second.publish(1, "second");
+    REQUIRE(door.turn_until_read(1));
+    is_held = false;
+    CHECK(first.hears(Device::puback(1)));
+    CHECK(second.hears(Device::puback(1)));
+    CHECK(door.values().size() == 2);
 }
 
 TEST_CASE("front door: a commit interval makes fewer, larger groups", "[front_door]") {

@@ -106,6 +106,8 @@ public:
 
     void commit() override {}
 
+    [[nodiscard]] std::optional<Duration> flight() const override { return std::nullopt; }
+
     [[nodiscard]] storage::Positions positions(storage::PartitionId id) const override {
         const std::scoped_lock lock{mutex_};
         return parts_[id.value()]->positions;
