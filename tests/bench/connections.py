@@ -19,10 +19,9 @@ import socket
 import ssl
 import statistics
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
+from cores import CLIENTS, SERVERS, on_core
 from support import authority, checks, gateway as gateway_module
 
 PARTS = ("storm", "logins", "idle", "asleep", "tls", "resume", "flood", "deaf")
@@ -38,25 +37,13 @@ def row(what, figure, goal="–"):
     print(f"{what:<66} | {figure:<46} | {goal}", flush=True)
 
 
-@contextlib.contextmanager
-def on_core(core):
-    """What is started meanwhile runs there."""
-    before = os.sched_getaffinity(0)
-    if len(before) > 1:
-        os.sched_setaffinity(0, {sorted(before)[core]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def start_gateway(gateway):
-    with on_core(1):
+    with on_core(SERVERS):
         gateway.start()
 
 
 def client(name, *arguments, before=()):
-    with on_core(0):
+    with on_core(CLIENTS):
         return subprocess.Popen([*before, str(checks.program(name)), *map(str, arguments)], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True)
 
@@ -177,7 +164,7 @@ def measure_resume(gateway, count):
         row(f"{count} sessions that are kept begun, each on the disk", storm_figure(figures))
         gateway.kill()
     began = time.monotonic()
-    with on_core(1):
+    with on_core(SERVERS):
         gateway.launch()
     with storm(gateway, count, *arguments) as figures:
         row(f"after SIGKILL, from exec to the last of {figures['session_present']} CONNACKs with session present",

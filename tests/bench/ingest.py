@@ -1,142 +1,253 @@
 #!/usr/bin/env python3
-"""Durable QoS 1 ingest: milepostd beside a bare loop that fsyncs before its PUBACKs, in turn, in the
-same run. Servers on the second core, the generator on the first. Quote the median of the ratios:
-absolute rates drift by a factor on shared machines."""
+"""Durable QoS 1 ingest: milepostd beside a bare loop that fsyncs before its PUBACKs, and beside Mosquitto, in turn, in
+the same run. Servers on the second core, the generator on the first. It prints medians of the rounds' figures and
+ratios, and asserts nothing: absolute rates drift by a factor on shared machines.
+
+    python3 tests/bench/ingest.py --bin build/release/bin [--mosquitto volatile,persistent] [--loads 10x100,open]
+
+volatile: Mosquitto acknowledges from memory. persistent: it saves its database after each message, for one session that
+is away; it begins anew with each load, because it becomes slower with what has queued."""
+
 import argparse
+import contextlib
+import getpass
 import json
 import os
 import pathlib
-import re
-import signal
+import shutil
 import socket
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
 
-LOADS = [(1, 1), (10, 1), (100, 1), (1000, 1), (10, 100), (100, 20)]
-SMOKE_LOADS = [(1, 1), (10, 10)]
+from cores import CLIENTS, SERVERS, on_core
+from support import checks, gateway as gateway_module, mqtt
+import processes
 
+LOADS = ("1x1", "10x1", "100x1", "1000x1", "10x100", "100x20", "open")
+SMOKE_LOADS = ("1x1", "10x10", "open")
+OPEN_CONNECTIONS, OPEN_WINDOW = 100, 64  # "open": publishes come at a fixed rate, whatever the server does
+START_LIMIT_S = 20
+LOAD_LIMIT_S = 120
+KINDS = ("volatile", "persistent")
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(port, process, limit_s=20):
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            sys.exit(f"ingest: {process.args[0]} ended with {process.returncode}")
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        except OSError:
-            time.sleep(0.02)
-    sys.exit("ingest: the server does not listen")
-
-
-def pinned(core, command, **kwargs):
-    if os.cpu_count() > 1:
-        command = ["taskset", "-c", str(core), *command]
-    return subprocess.Popen(command, **kwargs)
+# Goals as (load, what, server beside it, figure, the wanted bound, whether the figure is at most that).
+GOALS = (
+    ("10x100", "rate", "bare", 0.50, False), ("10x100", "rate", "volatile", 15, False),
+    ("100x1", "rate", "bare", 0.85, False), ("100x1", "rate", "volatile", 1.0, False),
+    ("1000x1", "rate", "bare", 0.85, False), ("1000x1", "rate", "volatile", 1.2, False),
+    ("1x1", "p50_us", "bare", 1.15, True), ("1x1", "p99_us", "bare", 1.4, True),
+    ("open", "p50_us", "bare", 1.2, True), ("open", "p99_us", "bare", 1.5, True),
+    ("10x100", "server_cpu_s_per_million", None, 0.85, True), ("100x1", "server_cpu_s_per_million", None, 9, True),
+    ("open", "server_cpu_s_per_million", None, 46, True),
+)
 
 
-def metric(admin_port, name):
-    text = urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=5).read().decode()
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.M))
+def accepts(port, process):
+    if process.poll() is not None:
+        raise checks.Failed(f"{process.args[0]} ended with {process.returncode}")
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+        return True
+    except OSError:
+        return False
+
+
+class Server:
+    """A program with a port; what is started through `within` ends with it, also when something fails."""
+
+    def __init__(self, name, command, port, log, within):
+        self.name, self.port, self.log = name, port, log
+        with open(log, "ab") as out, on_core(SERVERS):
+            self.process = processes.start([str(part) for part in command], stdout=out, stderr=out)
+        within.callback(processes.stop, self.process)
+        processes.wait_until(lambda: accepts(port, self.process), within_s=START_LIMIT_S, every_s=0.02,
+                             what=f"{name} listens; its log: {log.read_text(errors='replace')[-2000:]}")
+
+
+def mosquitto(kind, folder, within):
+    """Debian's, as in peers' best settings; `persistent` has one session that is away and gets everything."""
+    port = processes.free_ports(1)[0]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    saved = (f"persistence true\npersistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1\n"
+             if kind == "persistent" else "persistence false\n")
+    (folder / "mosquitto.conf").write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n"
+        f"set_tcp_nodelay true\nuser {getpass.getuser()}\n{saved}")
+    program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    server = Server(kind, [program, "-c", folder / "mosquitto.conf"], port, folder / "mosquitto.log", within)
+    if kind == "persistent":
+        with socket.create_connection(("127.0.0.1", port), 5) as away:
+            away.sendall(mqtt.connect("away", clean=False) + mqtt.subscribe("#"))
+            answers = away.recv(4, socket.MSG_WAITALL) + away.recv(5, socket.MSG_WAITALL)
+            if len(answers) != 9 or answers[-1] != 1:
+                raise checks.Failed(f"mosquitto answered a subscription with {answers.hex()}")
+            away.sendall(b"\xe0\0")
+    return server
 
 
 class Bench:
-    def __init__(self, arguments, folder):
-        self.arguments = arguments
-        self.bin = pathlib.Path(arguments.bin)
-        self.port, self.bare_port, self.admin_port = free_port(), free_port(), free_port()
-        config = folder / "milepost.toml"
-        config.write_text(
-            f'data_dir = "{folder}/data"\n[time]\nrequire_sync = false\n'
-            f"[[mqtt.listener]]\nport = {self.port}\n[admin]\nport = {self.admin_port}\n"
-            + arguments.config.replace("\\n", "\n") + "\n"
-        )
-        self.gateway = pinned(1, [self.bin / "milepostd", "--config", config],
-                              stderr=open(folder / "milepostd.log", "w"))
-        self.bare = pinned(1, [self.bin / "bare_loop", str(self.bare_port), folder / "bare"])
-        wait_for(self.port, self.gateway)
-        wait_for(self.bare_port, self.bare)
+    def __init__(self, arguments, folder, within):
+        self.arguments, self.folder, self.within = arguments, folder, within
+        self.bin = pathlib.Path(arguments.bin).resolve()
+        port = processes.free_ports(1)[0]
+        self.bare = Server("bare", [self.bin / "bare_loop", port, folder / "bare"], port, folder / "bare.log", within)
+        self.volatile = None
+        if "volatile" in arguments.mosquitto:
+            self.volatile = mosquitto("volatile", folder / "volatile", within)
+        more = "[time]\nrequire_sync = false\n" + arguments.config.replace("\\n", "\n") + "\n"
+        self.gateway = within.enter_context(gateway_module.Gateway(folder / "gateway", extra=more))
+        with on_core(SERVERS):
+            self.gateway.start()
 
     def stop(self):
-        self.bare.kill()
-        self.gateway.send_signal(signal.SIGTERM)
-        if self.gateway.wait(timeout=30) != 0:
-            sys.exit("ingest: milepostd did not stop well")
+        if self.gateway.terminate() != 0:
+            raise checks.Failed("milepostd did not stop well")
 
-    def load(self, port, process, connections, window):
+    def load(self, port, process, load):
+        """One run of the generator: its figures."""
         a = self.arguments
-        done = pinned(0, [
-            self.bin / "mqtt_load", "--port", str(port), "--connections", str(connections),
-            "--window", str(window), "--seconds", str(a.seconds), "--warmup", str(a.warmup),
-            "--pid", str(process.pid),
-        ], stdout=subprocess.PIPE, text=True)
-        out, _ = done.communicate(timeout=120)
-        if done.returncode != 0:
-            sys.exit("ingest: the generator failed")
-        return json.loads(out)
+        if load == "open":
+            shape = ["--connections", OPEN_CONNECTIONS, "--window", OPEN_WINDOW, "--rate", a.open_rate]
+        else:
+            connections, window = load.split("x")
+            shape = ["--connections", connections, "--window", window]
+        command = [self.bin / "mqtt_load", "--port", port, *shape, "--seconds", a.seconds, "--warmup", a.warmup,
+                   "--pid", process.pid]
+        with on_core(CLIENTS):
+            generator = processes.start([str(part) for part in command], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        try:
+            out, said = generator.communicate(timeout=a.seconds + a.warmup + LOAD_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            processes.stop(generator)
+            raise checks.Failed(f"the generator did not end at {load}") from None
+        if generator.returncode != 0:
+            raise checks.Failed(f"the generator at {load}: {said.strip()}")
+        figures = json.loads(out)
+        if figures["messages"] == 0 and process is self.gateway.process:
+            raise checks.Failed(f"nothing was acknowledged at {load}")
+        return figures
 
-    def pair(self, connections, window):
-        bare = self.load(self.bare_port, self.bare, connections, window)
-        before = metric(self.admin_port, "milepost_log_records_per_sync_sum"), \
-            metric(self.admin_port, "milepost_log_records_per_sync_count")
-        ours = self.load(self.port, self.gateway, connections, window)
-        records = metric(self.admin_port, "milepost_log_records_per_sync_sum") - before[0]
-        syncs = metric(self.admin_port, "milepost_log_records_per_sync_count") - before[1]
-        ours["records_per_sync"] = records / syncs if syncs else 0
-        return ours, bare
+    def ours(self, load):
+        names = [f"milepost_log_records_per_sync_{part}" for part in ("sum", "count")]
+        self.gateway.expect_running()
+        before = self.gateway.metrics()
+        figures = self.load(self.gateway.mqtt_port, self.gateway.process, load)
+        after = self.gateway.metrics()
+        records, syncs = (after[name] - before[name] for name in names)
+        return figures | {"records_per_sync": records / syncs if syncs else 0}
+
+    def round(self, load):
+        """{server: figures}, one after the other."""
+        found = {"bare": self.load(self.bare.port, self.bare.process, load), "ours": self.ours(load)}
+        if self.volatile:
+            found["volatile"] = self.load(self.volatile.port, self.volatile.process, load)
+        if "persistent" in self.arguments.mosquitto:
+            with contextlib.ExitStack() as within:
+                server = mosquitto("persistent", self.folder / "persistent", within)
+                found["persistent"] = self.load(server.port, server.process, load)
+                # What it queued is not wanted, and saving it once more takes its time.
+                server.process.kill()
+        return found
 
 
-def row(load, pairs):
-    def ratio(key):
-        values = [ours[key] / bare[key] for ours, bare in pairs if bare[key]]
-        return statistics.median(values) if values else float("nan")
+def middle(rounds, which, key):
+    return statistics.median(found[which][key] for found in rounds)
 
-    def middle(which, key):
-        return statistics.median(pair[which][key] for pair in pairs)
 
-    name = f"{load[0]} x {load[1]}"
-    return (f"{name:>9} | {middle(0, 'rate'):>9.0f} {middle(1, 'rate'):>9.0f} {ratio('rate'):>6.2f} | "
-            f"{middle(0, 'p50_us'):>7.0f} {ratio('p50_us'):>5.2f} | {middle(0, 'p99_us'):>7.0f} "
-            f"{ratio('p99_us'):>5.2f} | {middle(0, 'server_cpu_s_per_million'):>7.2f} "
-            f"{middle(1, 'server_cpu_s_per_million'):>7.2f} | {middle(0, 'records_per_sync'):>8.1f}")
+def ratio(rounds, beside, key):
+    values = [found["ours"][key] / found[beside][key] for found in rounds if found[beside][key]]
+    return statistics.median(values) if values else float("nan")
+
+
+def head(kinds):
+    line = (f"{'conns x w':>9} | {'ours/s':>8} {'bare/s':>8} {'ratio':>5} | {'p50 µs':>7} {'bare':>7} {'ratio':>5} | "
+            f"{'p99 µs':>7} {'bare':>7} {'ratio':>5} | {'CPU s/M':>7} {'bare':>6} | {'rec/sync':>8}")
+    return line + "".join(f" | {kind + '/s':>12} {'ratio':>6} {'p50 µs':>7} {'p99 µs':>7} {'CPU':>6}" for kind in kinds)
+
+
+def row(load, rounds, kinds):
+    name = load.replace("x", " x ")
+    line = f"{name:>9} | {middle(rounds, 'ours', 'rate'):>8.0f} {middle(rounds, 'bare', 'rate'):>8.0f} " \
+           f"{ratio(rounds, 'bare', 'rate'):>5.2f}"
+    for key in ("p50_us", "p99_us"):
+        line += (f" | {middle(rounds, 'ours', key):>7.0f} {middle(rounds, 'bare', key):>7.0f} "
+                 f"{ratio(rounds, 'bare', key):>5.2f}")
+    cpu = "server_cpu_s_per_million"
+    line += f" | {middle(rounds, 'ours', cpu):>7.2f} {middle(rounds, 'bare', cpu):>6.2f}"
+    line += f" | {middle(rounds, 'ours', 'records_per_sync'):>8.1f}"
+    for kind in kinds:
+        line += f" | {middle(rounds, kind, 'rate'):>12.0f} {ratio(rounds, kind, 'rate'):>6.2f}"
+        line += "".join(f" {middle(rounds, kind, key):>7.0f}" for key in ("p50_us", "p99_us"))
+        line += f" {middle(rounds, kind, cpu):>6.2f}"
+    return line
+
+
+def goals(measured):
+    """One line a goal that this run can tell."""
+    words = {"rate": "msg/s", "p50_us": "p50", "p99_us": "p99", "server_cpu_s_per_million": "CPU s/M"}
+    for load, key, beside, bound, at_most in GOALS:
+        rounds = measured.get(load)
+        if not rounds or (beside and beside not in rounds[0]):
+            continue
+        value = ratio(rounds, beside, key) if beside else middle(rounds, "ours", key)
+        reached = value <= bound if at_most else value >= bound
+        of = "" if not beside else ", of bare's" if beside == "bare" else ", of Mosquitto's, volatile"
+        what = f"{load.replace('x', ' x ')}: {words[key]}{of}"
+        yield f"{what:<50} {value:>7.2f}   {'≤' if at_most else '≥'} {bound:<5g} {'yes' if reached else 'NO'}"
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True, help="folder of milepostd, mqtt_load, bare_loop")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4,
+                        help="measured, of each round; 30 to have checkpoints in it")
+    parser.add_argument("--warmup", type=float, default=1)
+    parser.add_argument("--loads", default=",".join(LOADS), help="connections x window, or open")
+    parser.add_argument("--open-rate", type=float, default=10_000, help="publishes a second of the load `open`")
+    parser.add_argument("--mosquitto", default="", help="volatile, persistent, or both: beside Mosquitto, too")
+    parser.add_argument("--config", default="", help="more lines of milepost.toml, \\n between them")
+    parser.add_argument("--smoke", action="store_true", help="only see that it runs, with all that is installed")
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.rounds, arguments.seconds, arguments.warmup = 1, 0.3, 0.1
+        arguments.loads, arguments.open_rate = ",".join(SMOKE_LOADS), 1_000
+    installed = shutil.which("mosquitto") or pathlib.Path("/usr/sbin/mosquitto").exists()
+    if arguments.smoke and installed:
+        arguments.mosquitto = ",".join(KINDS)
+    arguments.loads = arguments.loads.split(",")
+    arguments.mosquitto = [kind for kind in arguments.mosquitto.split(",") if kind]
+    if not set(arguments.mosquitto) <= set(KINDS):
+        parser.error("--mosquitto takes volatile, persistent, or both with a comma")
+    if arguments.mosquitto and not installed:
+        parser.error("no mosquitto here (packaging/install-build-deps.sh --tests)")
+    for load in arguments.loads:
+        parts = load.split("x")
+        if load != "open" and not (len(parts) == 2 and all(part.isdigit() and int(part) > 0 for part in parts)):
+            parser.error(f"--loads: {load} is neither CONNECTIONSxWINDOW nor open")
+    return arguments
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", required=True, help="folder of milepostd, mqtt_load, bare_loop")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--warmup", type=float, default=1)
-    parser.add_argument("--config", default="", help="more lines of milepost.toml, \\n between them")
-    parser.add_argument("--smoke", action="store_true", help="only see that it runs")
-    arguments = parser.parse_args()
-    loads = LOADS
-    if arguments.smoke:
-        arguments.rounds, arguments.seconds, arguments.warmup, loads = 1, 0.3, 0.1, SMOKE_LOADS
-    with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
-        bench = Bench(arguments, pathlib.Path(folder))
-        print(f"{arguments.rounds} rounds of {arguments.seconds} s; 200-byte payloads; medians; "
-              "ratio = milepostd / bare loop")
-        print("conns x w |  msg/s: ours bare  ratio |  p50 us ratio |  p99 us ratio | CPU s/M: ours "
-              "bare | rec/sync")
-        for load in loads:
-            pairs = [bench.pair(*load) for _ in range(arguments.rounds)]
-            if any(ours["messages"] == 0 for ours, _ in pairs):
-                sys.exit(f"ingest: nothing was acknowledged at {load}")
-            print(row(load, pairs), flush=True)
+    arguments = parse()
+    os.environ["MILEPOST_BIN"] = str(pathlib.Path(arguments.bin).resolve())
+    measured, began = {}, time.monotonic()
+    with checks.scratch() as folder, contextlib.ExitStack() as within:
+        bench = Bench(arguments, folder, within)
+        print(f"{arguments.rounds} rounds of {arguments.seconds:g} s; 200-byte payloads; medians; ratio = milepostd / "
+              f"the other; open = {arguments.open_rate:g}/s from {OPEN_CONNECTIONS} connections")
+        print(head(arguments.mosquitto), flush=True)
+        for load in arguments.loads:
+            measured[load] = [bench.round(load) for _ in range(arguments.rounds)]
+            print(row(load, measured[load], arguments.mosquitto), flush=True)
         bench.stop()
-    return 0
+    if not arguments.smoke:
+        print(f"\n{'goal':<50} {'figure':>7}   wanted", *goals(measured), sep="\n")
+    print(f"({time.monotonic() - began:.0f} s)")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    checks.run(main)

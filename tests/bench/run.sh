@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the benchmarks (release preset) and measures, each beside a bare loop in the same run:
-#   tests/bench/run.sh [--rounds N] [--seconds S] [--smoke]   durable ingest over MQTT
+#   tests/bench/run.sh [--rounds N] [--seconds S] [--mosquitto volatile,persistent] [--loads 10x100,open] [--smoke]
+#                                                             durable ingest over MQTT
 #   tests/bench/run.sh --log [--only PART,…]                  the log alone: one table of goals and figures
 #   tests/bench/run.sh --connections N [--only PART,…]      storms, idle connections, kept sessions, misuse
 #   tests/bench/run.sh --upstream [--records N] [--only PART,…]   a backlog into a real Apache Kafka
@@ -23,5 +24,6 @@ if [ "${1:-}" = --upstream ]; then
     cmake --build --preset release --target milepostd milepost mqtt_load bare_producer make_recording
     exec python3 tests/bench/upstream.py --bin build/release/bin "$@"
 fi
-cmake --build --preset release --target milepostd mqtt_load bare_loop
+case " $*" in *" --mosquitto"*) packaging/install-build-deps.sh --tests ;; esac
+cmake --build --preset release --target milepostd milepost mqtt_load bare_loop
 exec python3 tests/bench/ingest.py --bin build/release/bin "$@"
