@@ -1,6 +1,7 @@
 // The least that a server can do before a PUBACK: read everything that is there, append it to a
 // file that exists already, fdatasync, acknowledge. No log, no partitions, no format, no recovery.
-// What tests/bench compares milepostd with in the same run. bare_loop PORT FILE
+// What tests/bench compares milepostd with in the same run. bare_loop PORT FILE [thread]: with
+// `thread` the sync is another thread's, which on a slow disk overlaps with reading.
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -10,12 +11,15 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,7 +41,7 @@ struct Client {
 
 class Server {
 public:
-    Server(int port, const char* path) {
+    Server(int port, const char* path, bool has_thread) {
         open_file(path);
         listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         const int yes = 1;
@@ -51,6 +55,7 @@ public:
         if (::listen(listener_, 4096) != 0) fail("listen");
         epoll_ = ::epoll_create1(0);
         watch(listener_);
+        if (has_thread) begin_thread();
     }
 
     [[noreturn]] void run() {
@@ -62,6 +67,8 @@ public:
                 const int socket = events[static_cast<std::size_t>(i)].data.fd;
                 if (socket == listener_) {
                     accept();
+                } else if (socket == landed_) {
+                    land();
                 } else {
                     read(socket);
                 }
@@ -159,27 +166,74 @@ private:
     }
 
     void commit() {
-        if (group_.empty()) return;
-        if (position_ + group_.size() > file_bytes) position_ = 0;
-        if (::pwrite(file_, group_.data(), group_.size(), static_cast<off_t>(position_)) < 0)
-            fail("pwrite");
-        if (::fdatasync(file_) != 0) fail("fdatasync");
-        position_ += group_.size();
-        group_.clear();
+        if (group_.empty() || is_flying_) return;
+        flying_.swap(group_);
         for (const int socket : waiting_) {
-            Client& client = clients_[static_cast<std::size_t>(socket)];
-            ::send(socket, client.acks.data(), client.acks.size(), MSG_NOSIGNAL);
-            client.acks.clear();
+            acks_.emplace_back(socket, std::move(clients_[static_cast<std::size_t>(socket)].acks));
+            clients_[static_cast<std::size_t>(socket)].acks.clear();
         }
         waiting_.clear();
+        if (begun_ < 0) {
+            write();
+            return acknowledge();
+        }
+        is_flying_ = true;
+        signal(begun_);
+    }
+
+    void write() {
+        if (position_ + flying_.size() > file_bytes) position_ = 0;
+        if (::pwrite(file_, flying_.data(), flying_.size(), static_cast<off_t>(position_)) < 0)
+            fail("pwrite");
+        if (::fdatasync(file_) != 0) fail("fdatasync");
+        position_ += flying_.size();
+        flying_.clear();
+    }
+
+    void acknowledge() {
+        for (const auto& [socket, acks] : acks_)
+            ::send(socket, acks.data(), acks.size(), MSG_NOSIGNAL);
+        acks_.clear();
+    }
+
+    // The thread has `flying_` from begun_ to landed_.
+    void begin_thread() {
+        begun_ = ::eventfd(0, 0);
+        landed_ = ::eventfd(0, EFD_NONBLOCK);
+        if (begun_ < 0 || landed_ < 0) fail("eventfd");
+        watch(landed_);
+        std::thread{[this] {
+            std::uint64_t count = 0;
+            while (::read(begun_, &count, sizeof count) == sizeof count) {
+                write();
+                signal(landed_);
+            }
+        }}.detach();
+    }
+
+    void land() {
+        std::uint64_t count = 0;
+        if (::read(landed_, &count, sizeof count) != sizeof count) return;
+        is_flying_ = false;
+        acknowledge();
+    }
+
+    static void signal(int descriptor) {
+        const std::uint64_t one = 1;
+        if (::write(descriptor, &one, sizeof one) != sizeof one) fail("eventfd");
     }
 
     int file_ = -1;
     int listener_ = -1;
     int epoll_ = -1;
     std::size_t position_ = 0;
+    int begun_ = -1;  // eventfds of the thread; -1: there is none
+    int landed_ = -1;
+    bool is_flying_ = false;
     std::string group_;
     std::vector<int> waiting_;
+    std::string flying_;
+    std::vector<std::pair<int, std::string>> acks_;  // of `flying_`
     std::vector<Client> clients_;
     std::array<char, 131072> buffer_{};
 };
@@ -187,8 +241,9 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 3) {
-        std::fprintf(stderr, "usage: bare_loop PORT FILE\n");
+    const bool has_thread = argc == 4 && std::string_view{argv[3]} == "thread";
+    if (argc != 3 && !has_thread) {
+        std::fprintf(stderr, "usage: bare_loop PORT FILE [thread]\n");
         return 64;
     }
     std::signal(SIGPIPE, SIG_IGN);
@@ -196,6 +251,6 @@ int main(int argc, char** argv) {
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
-    static Server server{std::atoi(argv[1]), argv[2]};
+    static Server server{std::atoi(argv[1]), argv[2], has_thread};
     server.run();
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the benchmarks (release preset) and measures, each beside a bare loop in the same run:
-#   tests/bench/run.sh [--rounds N] [--seconds S] [--mosquitto volatile,persistent] [--loads 10x100,open] [--smoke]
+#   tests/bench/run.sh [--rounds N] [--seconds S] [--mosquitto volatile,persistent] [--loads 10x100,open] [--sync-delay-ms 5] [--smoke]
 #                                                             durable ingest over MQTT
 #   tests/bench/run.sh --log [--only PART,…]                  the log alone: one table of goals and figures
 #   tests/bench/run.sh --connections N [--only PART,…]      storms, idle connections, kept sessions, misuse
@@ -25,5 +25,5 @@ if [ "${1:-}" = --upstream ]; then
     exec python3 tests/bench/upstream.py --bin build/release/bin "$@"
 fi
 case " $*" in *" --mosquitto"*) packaging/install-build-deps.sh --tests ;; esac
-cmake --build --preset release --target milepostd milepost mqtt_load bare_loop
+cmake --build --preset release --target milepostd milepost mqtt_load bare_loop slow_sync
 exec python3 tests/bench/ingest.py --bin build/release/bin "$@"
