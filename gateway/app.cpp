@@ -117,6 +117,9 @@ std::optional<ExitStatus> App::Impl::start_admin() {
             counts.push_back({reason, count});
         return counts;
     };
+    sources.accepted_by_bridges = [this] {
+        return bridges_->accepted();
+    };
     sources.wear = [this] {
         return admin::WearStatus{
             .device = wear_->device(),

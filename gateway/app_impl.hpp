@@ -73,6 +73,7 @@ private:
     std::unique_ptr<admin::HttpServer> admin_;
     std::unique_ptr<ServiceNotify> notify_;  // where a service manager listens
     bool waits_for_adoption_ = false;
+    bool log_is_new_ = false;
     std::vector<storage::SessionDelta> unsaved_sessions_;  // the disk took none at this start
 };
 

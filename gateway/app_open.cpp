@@ -114,6 +114,7 @@ std::optional<ExitStatus> App::Impl::open_storage() {
 }
 
 void App::Impl::report(const storage::RecoveryReport& report) {
+    log_is_new_ = report.created;
     log_recovery(report, config_.gateway_id, config_.log.data_dir);
     if (!report.sessions_folded) unsaved_sessions_ = report.sessions;
 }
@@ -223,13 +224,16 @@ std::optional<ExitStatus> App::Impl::restore_sessions() {
         states.insert_or_assign(client_id, state);
     for (const auto& delta : unsaved_sessions_) {
         Buffer& state = states[delta.client_id];
-        const Bytes change = delta.state;
-        state = change.empty() ? Buffer{} : listener::merge_session_states(state, {&change, 1});
+        state = listener::fold_session_state(state, delta.state);
     }
     for (const auto& [client_id, state] : states) {
         if (state.empty() || bridges_->restore(client_id, state)) continue;
         listener_->restore_session(client_id, state);
     }
+    std::int64_t records = 0;
+    for (const auto id : log_->partitions())
+        records += log_->positions(id).durable.value();
+    bridges_->check_accepted(*log_, log_is_new_, static_cast<std::uint64_t>(records));
     return std::nullopt;
 }
 

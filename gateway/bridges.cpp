@@ -9,6 +9,7 @@
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace milepost {
@@ -86,10 +87,34 @@ Bridges::Bridges(
 bool Bridges::restore(std::string_view key, Bytes state) {
     const auto name = bridge::bridge_of_key(key);
     if (!name) return false;
-    for (auto& one : bridges_) {
-        if (one->options().name == *name) one->restore(state);
+    kept_rows_.emplace_back(key);
+    const auto found = std::ranges::find(bridges_, *name, [](const auto& one) {
+        return std::string_view{one->options().name};
+    });
+    if (found != bridges_.end()) {
+        (*found)->restore(state);
+    } else {
+        accepted_by_others_ += bridge::BrokerSession{state}.accepted();
     }
     return true;
+}
+
+void Bridges::check_accepted(storage::Appender& log, bool log_is_new, std::uint64_t records) {
+    if (accepted() == 0 || (!log_is_new && accepted() <= records)) return;
+    for (auto& one : bridges_)
+        one->note_new_log();
+    accepted_by_others_ = 0;
+    const Buffer change = bridge::new_log_change();
+    // Where it is not taken in nothing is: the next start finds the same.
+    for (const auto& key : kept_rows_)
+        (void)log.append_change({key, change}, std::nullopt).has_error();
+}
+
+std::uint64_t Bridges::accepted() const {
+    std::uint64_t sum = accepted_by_others_;
+    for (const auto& one : bridges_)
+        sum += one->accepted();
+    return sum;
 }
 
 void Bridges::start() {

@@ -5,9 +5,11 @@
 #include "gateway/config.hpp"
 #include "storage/base/ack_token.hpp"
 #include "storage/base/bytes.hpp"
+#include "storage/log/appender.hpp"
 
 #include <boost/asio/io_context.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,6 +39,13 @@ public:
     // True: the row is a bridge's, also of one that is configured no more.
     bool restore(std::string_view key, Bytes state);
 
+    // After the last restore(): what was counted into another log, that was here before this one,
+    // is no record of this one, which has `records`. Becomes durable with the first group.
+    void check_accepted(storage::Appender& log, bool log_is_new, std::uint64_t records);
+    // Records in the log that came through a bridge, also one that is configured no more. Thread:
+    // any, after check_accepted().
+    [[nodiscard]] std::uint64_t accepted() const;
+
     void start();
     void acked(std::span<const AckToken> tokens);
     // The log may have room again.
@@ -49,6 +58,8 @@ public:
 
 private:
     std::vector<std::unique_ptr<bridge::Bridge>> bridges_;
+    std::vector<std::string> kept_rows_;    // the keys that were restored
+    std::uint64_t accepted_by_others_ = 0;  // those that are configured no more
     bool was_started_ = false;
 };
 

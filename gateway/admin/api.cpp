@@ -203,6 +203,8 @@ Response status(const Sources& sources, const Target&, Moment now) {
         now.monotonic - sources.started
     );
     writer.key("uptime_s").integer(std::int64_t{uptime.count()});
+    // Before the partitions are looked at: what comes meanwhile is then in their figures only.
+    const std::uint64_t by_bridges = accepted_by_bridges(sources);
     const auto intake = sources.intake();
     writer.key("intake").begin_object();
     writer.key("state").text(intake_name(intake.state));
@@ -222,7 +224,7 @@ Response status(const Sources& sources, const Target&, Moment now) {
     writer.key("account").begin_object();
     const auto rejected = sources.rejected_ever ? sources.rejected_ever() : sources.mqtt().rejected;
     write_counts(writer, "rejected", rejected);
-    writer.end_object();
+    writer.key("accepted_by_bridges").integer(by_bridges).end_object();
     write_wear(writer, sources);
     writer.end_object();
     return json(writer);

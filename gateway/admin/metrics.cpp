@@ -1,7 +1,10 @@
 #include "gateway/admin/metrics.hpp"
 
+#include "storage/log/dead_letters.hpp"
+
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <span>
@@ -186,8 +189,30 @@ void append_log(std::string& to, const Sources& sources, Instant now) {
     }
 }
 
+// By the way they came in.
+std::vector<NamedCount> accepted_counts(
+    std::uint64_t by_bridges,
+    std::span<const PartitionStatus> statuses
+) {
+    std::uint64_t letters = 0;
+    std::uint64_t others = 0;
+    for (const auto& status : statuses) {
+        const auto count = static_cast<std::uint64_t>(status.positions.durable.value());
+        (storage::is_dead_letter_topic(status.name.topic) ? letters : others) += count;
+    }
+    const auto bridged = std::min(by_bridges, others);
+    return {{"mqtt", others - bridged}, {"bridge", bridged}, {"dead_letter", letters}};
+}
+
 void append_partitions(std::string& to, const Sources& sources, Moment now) {
+    const std::uint64_t by_bridges = accepted_by_bridges(sources);
     const auto statuses = partition_statuses(sources, now);
+    labelled(
+        to,
+        {"milepost_log_accepted_total", "counter", "Durable records since the log was made."},
+        "origin",
+        accepted_counts(by_bridges, statuses)
+    );
     const auto family = [&](std::string_view name, std::string_view help, auto value_of) {
         head(to, name, "gauge", help);
         for (const auto& status : statuses) {

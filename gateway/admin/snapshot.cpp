@@ -39,6 +39,10 @@ std::optional<Timestamp> timestamp_at(
 
 }  // namespace
 
+std::uint64_t accepted_by_bridges(const Sources& sources) {
+    return sources.accepted_by_bridges ? sources.accepted_by_bridges() : 0;
+}
+
 bool forwards_topic(const Sources& sources, std::string_view topic) {
     return static_cast<bool>(sources.upstream) && sources.log.config().forwards_topic(topic);
 }

@@ -4,6 +4,7 @@
 #include "storage/base/time.hpp"
 #include "storage/log/log.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ struct Moment {
 
 // In the order of topic and partition. Reads one batch of each partition that has something unsent.
 [[nodiscard]] std::vector<PartitionStatus> partition_statuses(const Sources& sources, Moment now);
+
+// Durable records that came through a bridge.
+[[nodiscard]] std::uint64_t accepted_by_bridges(const Sources& sources);
 
 // Whether the topic's records go upstream.
 [[nodiscard]] bool forwards_topic(const Sources& sources, std::string_view topic);

@@ -85,6 +85,8 @@ struct Sources {
     std::function<std::vector<std::string>()> degraded{};  // may be empty; reasons besides upstream
     // Refused readings since the folder was made; empty: as `mqtt` has them.
     std::function<std::vector<NamedCount>()> rejected_ever{};
+    // Of the log's durable records, those that came through a bridge; empty: none did.
+    std::function<std::uint64_t()> accepted_by_bridges{};
     std::function<WearStatus()> wear{};                    // may be empty
     std::function<std::vector<BridgeStatus>()> bridges{};  // empty: none is configured
 };

@@ -23,6 +23,12 @@ public:
     // Its row among the sessions, before start().
     void restore(Bytes state) { log_side_.restore(state); }
 
+    // The log was made anew since: what was counted is not in it. Before start().
+    void note_new_log() { log_side_.note_new_log(); }
+
+    // Records in the log that came from this broker, ever. Thread: any.
+    [[nodiscard]] std::uint64_t accepted() const { return log_side_.accepted(); }
+
     void start() { subscriber_.start(); }
 
     void acked(const AckToken& token) { log_side_.acked(token); }

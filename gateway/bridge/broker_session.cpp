@@ -25,10 +25,17 @@ std::optional<std::string_view> bridge_of_key(std::string_view key) {
     return key.substr(key_prefix.size());
 }
 
+Buffer new_log_change() {
+    Buffer change;
+    append_bytes(change, SessionChangeBytes::accepted(0).bytes());
+    return change;
+}
+
 BrokerSession::BrokerSession(Bytes state) {
     auto decoded = listener::decode_session_state(state);
     if (!decoded) return;
     is_kept_ = true;
+    accepted_ = decoded->accepted;
     unreleased_ = std::move(decoded->memory.unreleased);
     for (const auto& [filter, options] : decoded->subscriber.subscriptions) {
         filters_.emplace(filter, static_cast<int>(options.qos));
@@ -60,15 +67,18 @@ Buffer BrokerSession::begin_change() const {
     return bytes;
 }
 
-Buffer BrokerSession::received_change(const listener::Remembered& publish) const {
+// The whole count and not "one more": changes may be folded twice.
+Buffer BrokerSession::accepted_change(const std::optional<listener::Remembered>& publish) const {
     Buffer change = begin_change();
-    append_bytes(change, SessionChangeBytes::received(publish).bytes());
+    if (publish) append_bytes(change, SessionChangeBytes::received(*publish).bytes());
+    append_bytes(change, SessionChangeBytes::accepted(accepted_ + 1).bytes());
     return change;
 }
 
-void BrokerSession::note_received(const listener::Remembered& publish) {
+void BrokerSession::note_accepted(const std::optional<listener::Remembered>& publish) {
     is_kept_ = true;
-    unreleased_.put(publish);
+    ++accepted_;
+    if (publish) unreleased_.put(*publish);
 }
 
 Buffer BrokerSession::released_change(mqtt::PacketId packet_id) const {

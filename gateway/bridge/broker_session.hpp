@@ -5,6 +5,7 @@
 #include "storage/base/bytes.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,12 +19,16 @@ namespace milepost::bridge {
 [[nodiscard]] std::string row_key(std::string_view bridge_name);
 [[nodiscard]] std::optional<std::string_view> bridge_of_key(std::string_view key);
 
+// For a row whose count is not of this log. The row is not empty.
+[[nodiscard]] Buffer new_log_change();
+
 // The broker's filters for us, with the QoS that was asked for.
 using Filters = std::map<std::string, int, std::less<>>;
 
-// What a bridge must not forget of the session with its broker: the QoS 2 packet ids that wait for
-// their PUBREL, and the filters that the broker holds. Pure; a state is a row of changes, encoded
-// as a kept session's of the listener. A change is to become durable, then is noted here.
+// What a bridge must not forget: the QoS 2 packet ids that wait for their PUBREL, the filters that
+// the broker holds, and how many records it has put into the log. Pure; a state is a row of
+// changes, encoded as a kept session's of the listener. A change is to become durable, then is
+// noted here.
 class BrokerSession {
 public:
     BrokerSession() = default;
@@ -37,8 +42,16 @@ public:
 
     [[nodiscard]] const Filters& filters() const { return filters_; }
 
-    [[nodiscard]] Buffer received_change(const listener::Remembered& publish) const;
-    void note_received(const listener::Remembered& publish);
+    // Records that this bridge has put into the log since that was made.
+    [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
+
+    // One more record; `publish`: of QoS 2.
+    [[nodiscard]] Buffer accepted_change(const std::optional<listener::Remembered>& publish) const;
+    void note_accepted(const std::optional<listener::Remembered>& publish);
+
+    // The log is another one: what was counted is not in it.
+    void note_new_log() { accepted_ = 0; }
+
     [[nodiscard]] Buffer released_change(mqtt::PacketId packet_id) const;
     void note_released(mqtt::PacketId packet_id);
     // From the filters that are noted to these; may be empty of changes.
@@ -50,6 +63,7 @@ private:
 
     listener::UnreleasedPublishes unreleased_;
     Filters filters_;
+    std::uint64_t accepted_ = 0;
     bool is_kept_ = false;  // the row has its header
 };
 

@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::size_t paho_lane = 0;
 constexpr std::size_t own_lane = 1;
+// The packet id of a token that answers nobody: it brings the count of accepted records back, its
+// low half, when they are durable.
+constexpr std::uint16_t counting = 3;
 constexpr std::size_t mqtt_packet_bytes_max = 268'435'460;
 
 }  // namespace
@@ -31,6 +34,16 @@ LogSide::LogSide(Wiring wiring, std::string_view name, std::string client_id, St
 
 void LogSide::set_number(std::size_t number) {
     connection_ = connection_first + static_cast<std::uint32_t>(number);
+}
+
+void LogSide::restore(Bytes state) {
+    session_ = BrokerSession{state};
+    accepted_ = session_.accepted();
+}
+
+void LogSide::note_new_log() {
+    session_.note_new_log();
+    accepted_ = 0;
 }
 
 // The givers --------------------------------------------------------------------------------------
@@ -90,7 +103,7 @@ void LogSide::look(std::size_t number) {
 
 LogSide::Answer LogSide::take(const mqtt::Publish& publish, AckToken token) {
     if (publish.qos == mqtt::Qos::exactly_once) return take_qos_2(publish, token);
-    const auto taken = wiring_.intake.publish(publish, client_id_, token);
+    const auto taken = write(publish, token, std::nullopt);
     if (taken == mqtt::Taken::later) return Answer::later;
     stats_->received.add();
     if (publish.qos == mqtt::Qos::at_most_once) {
@@ -111,15 +124,29 @@ LogSide::Answer LogSide::take_qos_2(const mqtt::Publish& publish, AckToken token
         wiring_.intake.duplicate(publish, token);
         return Answer::when_durable;
     }
-    const Buffer change = session_.received_change(sent);
-    const auto taken = wiring_.intake.publish(publish, client_id_, token, change, row_key_);
-    if (taken == mqtt::Taken::later) return Answer::later;
+    if (write(publish, token, sent) == mqtt::Taken::later) return Answer::later;
     stats_->received.add();
-    if (taken == mqtt::Taken::yes) {
-        const std::lock_guard lock{mutex_};
-        session_.note_received(sent);
-    }
     return Answer::when_durable;
+}
+
+mqtt::Taken LogSide::write(
+    const mqtt::Publish& publish,
+    AckToken token,
+    const std::optional<listener::Remembered>& sent
+) {
+    const Buffer change = session_.accepted_change(sent);
+    const auto taken = wiring_.intake.publish(publish, client_id_, token, change, row_key_);
+    if (taken != mqtt::Taken::yes) return taken;
+    {
+        const std::lock_guard lock{mutex_};
+        session_.note_accepted(sent);
+    }
+    AckToken count;
+    count.connection = connection_;
+    count.packet_id = counting;
+    count.generation = static_cast<std::uint32_t>(session_.accepted());
+    wiring_.log.append_token(count);
+    return taken;
 }
 
 LogSide::Answer LogSide::take(Release release, AckToken token) {
@@ -145,6 +172,10 @@ bool LogSide::change(const Buffer& change, AckToken token) {
 
 void LogSide::acked(const AckToken& token) {
     if (token.connection != connection_) return;
+    if (token.packet_id == counting) {
+        accepted_ += token.generation - static_cast<std::uint32_t>(accepted_.load());
+        return;
+    }
     Lane& lane = lanes_[token.packet_id - 1U];
     if (!lane.is_in_group || token.generation != lane.generation) return;
     lane.is_in_group = false;

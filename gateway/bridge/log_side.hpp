@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +46,8 @@ public:
     // Before anything is given. `number` tells the bridges of a gateway apart: under 65,536.
     void set_number(std::size_t number);
 
-    void restore(Bytes state) { session_ = BrokerSession{state}; }
+    void restore(Bytes state);
+    void note_new_log();
 
     // Paho's thread: these return when it is durable. A whole PUBLISH; with QoS 0, when it is
     // taken or dropped.
@@ -57,6 +59,10 @@ public:
     // Any thread.
     [[nodiscard]] std::vector<mqtt::PacketId> unreleased() const;
     [[nodiscard]] Filters filters() const;
+
+    // Records in this log that came through this bridge, also before the process: those that are
+    // durable.
+    [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
 
     [[nodiscard]] bool waits_for_log() const { return waits_for_log_; }
 
@@ -85,6 +91,11 @@ private:
     Answer take(Release release, AckToken token);
     Answer take(const Filters* filters, AckToken token);
     Answer take_qos_2(const mqtt::Publish& publish, AckToken token);
+    mqtt::Taken write(
+        const mqtt::Publish& publish,
+        AckToken token,
+        const std::optional<listener::Remembered>& sent
+    );
     bool change(const Buffer& change, AckToken token);
 
     Wiring wiring_;
@@ -93,7 +104,8 @@ private:
     Stats* stats_;
     std::uint32_t connection_ = connection_first;
     mutable std::mutex mutex_;
-    BrokerSession session_;  // written by the network thread, under the mutex
+    BrokerSession session_;                    // written by the network thread, under the mutex
+    std::atomic<std::uint64_t> accepted_ = 0;  // written by the network thread
     std::atomic<bool> waits_for_log_ = false;
     std::array<Lane, 2> lanes_;  // Paho's thread, the bridge's own
 };

@@ -11,10 +11,12 @@ constexpr std::uint8_t header_tag = 1;
 constexpr std::uint8_t published_tag = 2;
 constexpr std::uint8_t received_tag = 3;
 constexpr std::uint8_t released_tag = 4;
+constexpr std::uint8_t accepted_tag = 10;  // 5 to 9: subscriber_state
 
 constexpr std::size_t header_bytes = 13;
 constexpr std::size_t publish_bytes = 11;
 constexpr std::size_t released_bytes = 3;
+constexpr std::size_t accepted_bytes = 9;
 static_assert(header_bytes == session_change_bytes_max);
 
 // The length of the change at the front; 0: there is none.
@@ -24,6 +26,7 @@ std::size_t change_bytes(Bytes bytes) {
         case published_tag:
         case received_tag: return publish_bytes;
         case released_tag: return released_bytes;
+        case accepted_tag: return accepted_bytes;
         default: return subscriber_change_bytes(bytes);
     }
 }
@@ -89,6 +92,9 @@ struct Folding {
             case released_tag:
                 state.memory.unreleased.erase(load_little<std::uint16_t>(change.data() + 1));
                 break;
+            case accepted_tag:
+                state.accepted = load_little<std::uint64_t>(change.data() + 1);
+                break;
             default: apply_subscriber_change(state.subscriber, change);
         }
     }
@@ -124,6 +130,10 @@ SessionChangeBytes SessionChangeBytes::received(Remembered publish) {
     return SessionChangeBytes{}.add(received_tag).add(publish.packet_id).add(publish.hash);
 }
 
+SessionChangeBytes SessionChangeBytes::accepted(std::uint64_t count) {
+    return SessionChangeBytes{}.add(accepted_tag).add(count);
+}
+
 SessionChangeBytes SessionChangeBytes::released(mqtt::PacketId packet_id) {
     return SessionChangeBytes{}.add(released_tag).add(packet_id);
 }
@@ -143,6 +153,7 @@ Buffer encode_session_state(const SessionState& state) {
         add(SessionChangeBytes::received(publish));
     }
     append_subscriber_state(bytes, state.subscriber);
+    if (state.accepted > 0) add(SessionChangeBytes::accepted(state.accepted));
     return bytes;
 }
 
@@ -169,6 +180,10 @@ Buffer merge_session_states(Bytes state, std::span<const Bytes> changes) {
         static_cast<void>(folding.take(change));
     }
     return encode_session_state(folding.state);
+}
+
+Buffer fold_session_state(Bytes state, Bytes delta) {
+    return delta.empty() ? Buffer{} : merge_session_states(state, {&delta, 1});
 }
 
 }  // namespace milepost::listener

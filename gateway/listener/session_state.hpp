@@ -21,6 +21,7 @@ struct SessionState {
     Timestamp disconnected_at = timestamp_none;  // none: connected
     PublishMemory memory;
     SubscriberState subscriber;
+    std::uint64_t accepted = 0;  // of a bridge: records that it has put into this log
 };
 
 // Encoded changes; those of subscribers are subscriber_state's. The longest takes
@@ -35,6 +36,8 @@ public:
     static SessionChangeBytes published(Remembered publish);
     // A QoS 2 publish was written; its PUBREL has not come.
     static SessionChangeBytes received(Remembered publish);
+    // A bridge has put so many records into the log, in all.
+    static SessionChangeBytes accepted(std::uint64_t count);
     // The PUBREL has come.
     static SessionChangeBytes released(mqtt::PacketId packet_id);
 
@@ -55,5 +58,8 @@ private:
 // A storage::SessionMerge. Changes that are in the state already change nothing. Of the messages
 // that are kept beside the sessions (broker/stored_rows) the last one stays.
 [[nodiscard]] Buffer merge_session_states(Bytes state, std::span<const Bytes> changes);
+
+// As a Keeper folds one delta: an empty one ends the session.
+[[nodiscard]] Buffer fold_session_state(Bytes state, Bytes delta);
 
 }  // namespace milepost::listener

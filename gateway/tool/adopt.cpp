@@ -1,6 +1,7 @@
 #include "storage/log/adopt.hpp"
 
 #include "gateway/json_writer.hpp"
+#include "gateway/listener/session_state.hpp"
 #include "gateway/machine_id.hpp"
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
@@ -42,7 +43,7 @@ int run(const AdoptOptions& options) {
     if (!meta) fail(options, meta.error());
     auto carrier = storage::open_meta(options.data_dir);
     if (!carrier) fail(options, carrier.error());
-    storage::MetaKeeper keeper{std::move(*meta)};
+    storage::MetaKeeper keeper{std::move(*meta), listener::merge_session_states};
     storage::AdoptOptions how{.machine_id_hash = machine_id_hash()};
     how.before = [&](std::string_view old_id, std::string_view new_id) {
         return storage::carry_over(*carrier, old_id, new_id, !options.from_start);

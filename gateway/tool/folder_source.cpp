@@ -1,3 +1,4 @@
+#include "gateway/listener/session_state.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/log_source.hpp"
 #include "storage/fs/posix_file_system.hpp"
@@ -7,6 +8,7 @@
 #include "storage/meta/position_store.hpp"
 #include "storage/meta/rejected_store.hpp"
 #include "storage/meta/schema.hpp"
+#include "storage/meta/session_store.hpp"
 
 #include <fmt/format.h>
 
@@ -29,6 +31,10 @@ public:
         }
         log_ = std::move(*opened);
         read_meta(data_dir / storage::meta_file_name);
+        for (const auto& delta : report_.sessions) {
+            Buffer& state = sessions_[delta.client_id];
+            state = listener::fold_session_state(state, delta.state);
+        }
     }
 
     Status status() override {
@@ -37,6 +43,7 @@ public:
         status.partitions = partitions();
         status.gaps = gaps_;
         status.rejected = rejected_;
+        status.accepted_by_bridges = count_accepted_by_bridges();
         for (const auto& gap : report_.gaps) {
             const auto is_same = [&](const storage::Gap& known) {
                 return known.partition == gap.partition && known.first == gap.first;
@@ -140,6 +147,20 @@ private:
         if (!rejected) throw refuse(rejected.error());
         for (const auto& [reason, count] : *rejected)
             rejected_.push_back({.name = reason, .count = count});
+        const auto sessions = storage::SessionStore{*connection}.load();
+        if (!sessions) throw refuse(sessions.error());
+        for (const auto& [client_id, state] : *sessions)
+            sessions_.insert_or_assign(client_id, state);
+    }
+
+    // No other session counts any.
+    [[nodiscard]] std::uint64_t count_accepted_by_bridges() const {
+        std::uint64_t sum = 0;
+        for (const auto& [client_id, state] : sessions_) {
+            const auto decoded = listener::decode_session_state(state);
+            if (decoded) sum += decoded->accepted;
+        }
+        return sum;
     }
 
     storage::PosixFileSystem files_;
@@ -148,6 +169,7 @@ private:
     std::map<storage::TopicPartition, storage::Offset> forwarded_;
     std::vector<storage::Gap> gaps_;
     std::vector<Count> rejected_;
+    std::map<std::string, Buffer> sessions_;
     Buffer buffer_;
 };
 

@@ -98,6 +98,8 @@ Status status_of(const json& page) {
     status.acked = page.at("totals").at("acked").get<std::uint64_t>();
     status.received = counts_of(page.at("totals").at("received"));
     status.rejected = counts_of(page.at("account").at("rejected"));
+    // A gateway of an earlier version does not say it.
+    status.accepted_by_bridges = page.at("account").value("accepted_by_bridges", std::uint64_t{0});
     status.wear = wear_of(page.at("wear"));
     if (const auto& upstream = page.at("upstream"); !upstream.is_null()) {
         status.upstream = UpstreamFacts{

@@ -77,7 +77,8 @@ struct Status {
     std::int64_t connections = 0;
     std::uint64_t acked = 0;
     std::vector<Count> received;
-    std::vector<Count> rejected;  // since the folder was made
+    std::vector<Count> rejected;            // since the folder was made
+    std::uint64_t accepted_by_bridges = 0;  // of the log's durable records
     WearFacts wear;
     std::optional<UpstreamFacts> upstream;
     std::vector<BridgeFacts> bridges{};

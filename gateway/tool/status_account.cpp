@@ -120,6 +120,10 @@ StatusAccount account_of(const Status& status) {
         }
     }
     account.received = account.all.accepted - account.dead_letters;
+    // More than there are: the count of a log that was here before and that no gateway has looked
+    // at since.
+    const auto bridged = static_cast<std::int64_t>(status.accepted_by_bridges);
+    if (bridged <= account.received) account.bridged = bridged;
     for (const auto& rejection : account.rejected) {
         account.received += static_cast<std::int64_t>(rejection.count);
     }

@@ -30,15 +30,20 @@ struct PartitionAccount {
     AccountLine line;
 };
 
-// Where every reading that was received is: received = accepted(origin mqtt) + rejected. All but
-// `rejected` follows from offsets and the gap ledger, so that it also holds after a crash;
-// rejections are counted, and saved at checkpoints. Pure.
+// Where every reading that was received is: received = accepted(origin mqtt) + accepted(origin
+// bridge) + rejected. All but `rejected` follows from offsets, the gap ledger and a count that is
+// durable with the records, so that it also holds after a crash; rejections are counted, and saved
+// at checkpoints. Pure.
 struct StatusAccount {
     bool has_upstream = false;
     bool keeps_some = false;  // there are partitions that nothing is forwarded of
     std::int64_t received = 0;
     // Of those accepted: copies of records that the upstream refused. They were not received.
     std::int64_t dead_letters = 0;
+    std::int64_t bridged = 0;  // of those accepted: from brokers in front
+
+    [[nodiscard]] std::int64_t from_mqtt() const { return all.accepted - dead_letters - bridged; }
+
     std::vector<Count> rejected;
     AccountLine all;
     std::vector<PartitionAccount> partitions;

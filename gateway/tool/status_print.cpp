@@ -339,11 +339,10 @@ std::string account_text(const StatusAccount& account) {
     const AccountLine& all = account.all;
     const bool keeps = account.keeps_some || !account.has_upstream;
     const bool has_letters = account.dead_letters > 0;
-    line(
-        "received",
-        account.received,
-        has_letters ? "= accepted(origin mqtt) + rejected" : "= accepted + rejected"
-    );
+    const bool has_bridged = account.bridged > 0;
+    std::string sum{has_letters || has_bridged ? "= accepted(origin mqtt) + " : "= accepted + "};
+    if (has_bridged) sum += "accepted(origin bridge) + ";
+    line("received", account.received, sum + "rejected");
     line(
         "accepted",
         all.accepted,
@@ -353,8 +352,9 @@ std::string account_text(const StatusAccount& account) {
             keeps ? " kept +" : ""
         )
     );
+    if (has_letters || has_bridged) line("accepted(origin mqtt)", account.from_mqtt());
+    if (has_bridged) line("accepted(origin bridge)", account.bridged);
     if (has_letters) {
-        line("accepted(origin mqtt)", all.accepted - account.dead_letters);
         line("accepted(origin dead_letter)", account.dead_letters, "copies of lost(poison)");
     }
     for (const auto& [reason, count] : account.rejected) {
@@ -378,7 +378,8 @@ std::string account_json(const StatusAccount& account) {
     writer.key("received").integer(account.received);
     write_counts(writer, "rejected", account.rejected);
     writer.key("accepted_by_origin").begin_object();
-    writer.key("mqtt").integer(account.all.accepted - account.dead_letters);
+    writer.key("mqtt").integer(account.from_mqtt());
+    writer.key("bridge").integer(account.bridged);
     writer.key("dead_letter").integer(account.dead_letters).end_object();
     write_line(writer, account.all, account);
     writer.key("partitions").begin_array();

@@ -11,7 +11,9 @@ two that are equal are two.
 
 import argparse
 import collections
+import json
 import random
+import shutil
 import subprocess
 import threading
 import time
@@ -57,6 +59,12 @@ def wait_quiet(gateway):
     processes.wait_until(is_quiet, within_s=FLOW_LIMIT_S, every_s=0.05, what="nothing comes any more")
 
 
+def account(gateway, where):
+    """(all records, those that came through a bridge), as `milepost status --account` says."""
+    said = json.loads(gateway.tool("status", "--account", "--json", *where).stdout)
+    return said["accepted"], said["accepted_by_origin"]["bridge"]
+
+
 def contents(count):
     return [f"{number // 2}" for number in range(count)]
 
@@ -78,19 +86,21 @@ def kills(folder, version, qos, count, kill_count, seed):
             expected = contents(count)
             publisher = threading.Thread(target=broker.publish, args=("site/a", expected), kwargs={"qos": 2})
             publisher.start()
-            in_flow = 0
+            in_flow, accepted = 0, set()
             for _ in range(kill_count):
                 begun = durable(gateway)
                 time.sleep(chance.uniform(0.01, 0.12))
                 in_flow += begun < durable(gateway) < count
                 gateway.expect_running()
                 gateway.kill()
+                accepted.add(account(gateway, ("--data-dir", gateway.data)))
                 gateway.start()
                 wait_up(gateway)
             publisher.join(FLOW_LIMIT_S)
             wait_durable(gateway, count)
             wait_quiet(gateway)
             counted = state(gateway)["counts"]
+            accepted.add(account(gateway, ("--url", gateway.url)))
             expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
             found = records(gateway)
             say(f"{version} QoS {qos}: {kill_count} kills, {in_flow} of them in the flow, {len(found)} records; "
@@ -99,6 +109,9 @@ def kills(folder, version, qos, count, kill_count, seed):
                 expect(found == expected, f"{version}: exactly {count} records, in order")
             else:
                 expect(is_at_least_once(found, expected), f"{version}: none lost, {len(found) - count} doubled")
+            expect(accepted == {(all_of_them, all_of_them) for all_of_them, _ in accepted} and
+                   max(accepted)[0] == len(found),
+                   f"{version}: after each kill the account has every record as a bridge's: {sorted(accepted)[-5:]}")
             say(gateway.verify())
     finally:
         broker.stop()
@@ -106,6 +119,41 @@ def kills(folder, version, qos, count, kill_count, seed):
 
 def is_at_least_once(found, expected):
     return all(found.count(content) >= 2 for content in set(expected)) and set(found) == set(expected)
+
+
+def account_of_both_doors(folder):
+    """What comes in at either door is counted there, over kills; a log that is made anew counts from nothing."""
+    broker = Mosquitto(folder / "mosquitto")
+    broker.start()
+    try:
+        with gateway_module.Gateway(folder / "gateway", routes=ROUTES,
+                                    extra=bridge_of(broker.port, qos=1)) as gateway:
+            def goes_on(records, bridged, direct):
+                """So many readings more through each door, then a SIGKILL: what the account says of all records."""
+                gateway.start()
+                wait_up(gateway)
+                for qos in range(3):
+                    broker.publish("site/a", [str(qos)] * bridged, qos=qos)
+                subprocess.run([checks.foreign("mosquitto_pub", "mosquitto-clients"), "-p", str(gateway.mqtt_port),
+                                "-q", "1", "-t", "site/b", "-l"], input="direct\n" * direct, text=True, check=True,
+                               timeout=FLOW_LIMIT_S)
+                wait_durable(gateway, records + 3 * bridged + direct)
+                running = account(gateway, ("--url", gateway.url))
+                origins = {key: value for key, value in gateway.metrics().items() if "accepted_total{" in key}
+                gateway.kill()
+                stopped = account(gateway, ("--data-dir", gateway.data))
+                expect(running == stopped, f"running and killed the account is the same: {running}, {origins}")
+                return running
+            expect(goes_on(0, 20, 7) == (67, 60), "readings of all three QoS are counted at the door they came by")
+            expect(goes_on(67, 10, 1) == (98, 90), "and after a kill")
+            for name in ("journal", *(f"{path.name}" for path in gateway.data.glob("site-*"))):
+                shutil.rmtree(gateway.data / name)
+            gateway.start()
+            gateway.kill()
+            expect(goes_on(0, 0, 100) == (100, 0), "a new log beside the old meta.db has none of a bridge")
+            expect(goes_on(100, 1, 0) == (103, 3), "and counts from there")
+    finally:
+        broker.stop()
 
 
 def broker_restarts(folder, version):
@@ -268,6 +316,7 @@ def main():
             if version == "5.0" and not options.full:
                 continue
             broker_restarts(folder_of(folder, f"restart{number}"), version)
+        account_of_both_doors(folder_of(folder, "account"))
         retained_once(folder_of(folder, "retained"), "3.1.1")
 
 

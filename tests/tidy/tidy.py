@@ -41,6 +41,7 @@ MAY_INCLUDE = {
     "gateway/tool": [
         "storage/base", "storage/format", "storage/fs", "storage/log", "storage/meta", "sensors",
         "gateway/access", "gateway/mqtt", "gateway/upstream", "gateway/json_writer.hpp", "gateway/machine_id.hpp",
+        "gateway/listener/session_state.hpp",
     ],
     "gateway": ["*"],
     "firmware-sim": ["storage/base", "sensors"],

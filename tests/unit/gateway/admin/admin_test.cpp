@@ -139,6 +139,26 @@ TEST_CASE("status: positions, lag and the age of the oldest unsent record", "[ad
     CHECK(status["partitions"][1]["oldest_unsent_seconds"] == 30.0);
 }
 
+TEST_CASE("records are counted by the way they came in, in status and metrics", "[admin]") {
+    Gateway gateway;
+    gateway.log.put("t", 1, {{"a", "1"}, {"b", "2"}, {"c", "3"}}, Timestamp{1'000});
+    gateway.log.put("t.dead-letter", 0, {{"a", "1"}}, Timestamp{1'000});
+    const auto lines = [&](int mqtt, int bridge) {
+        const auto text = gateway.get("/metrics").body;
+        const std::string name = "milepost_log_accepted_total{origin=";
+        return has_line(text, name + "\"mqtt\"} " + std::to_string(mqtt)) &&
+               has_line(text, name + "\"bridge\"} " + std::to_string(bridge)) &&
+               has_line(text, name + "\"dead_letter\"} 1");
+    };
+    CHECK(lines(3, 0));
+    gateway.sources.accepted_by_bridges = [] {
+        return std::uint64_t{2};
+    };
+    CHECK(lines(1, 2));
+    const auto status = json::parse(gateway.get("/api/v1/status").body);
+    CHECK(status["account"]["accepted_by_bridges"] == 2);
+}
+
 TEST_CASE("status: the age is that of the record at the position, not of its batch", "[admin]") {
     Gateway gateway;
     gateway.log.put("t", 0, {{"a", "1"}, {"b", "2"}}, Timestamp{1'000});

@@ -28,8 +28,8 @@ TEST_CASE("a bridge's row is no client's, and tells its bridge") {
 
 TEST_CASE("a publish that was received waits, after a crash too") {
     BrokerSession session;
-    const Buffer change = session.received_change(first);
-    session.note_received(first);
+    const Buffer change = session.accepted_change(first);
+    session.note_accepted(first);
     CHECK(session.has(first));
 
     const BrokerSession again{merged({}, change)};
@@ -41,8 +41,8 @@ TEST_CASE("a publish that was received waits, after a crash too") {
 
 TEST_CASE("a packet id that was released is free, after a crash too") {
     BrokerSession session;
-    Buffer state = merged({}, session.received_change(first));
-    session.note_received(first);
+    Buffer state = merged({}, session.accepted_change(first));
+    session.note_accepted(first);
     state = merged(state, session.released_change(5));
     session.note_released(5);
     CHECK_FALSE(session.has(first));
@@ -51,9 +51,28 @@ TEST_CASE("a packet id that was released is free, after a crash too") {
 
 TEST_CASE("changes that are folded twice change nothing") {
     BrokerSession session;
-    const Buffer change = session.received_change(first);
+    const Buffer change = session.accepted_change(first);
     const Buffer once = merged({}, change);
     CHECK(merged(once, change) == once);
+}
+
+TEST_CASE("each record counts once, of whatever QoS, and a log that is made anew has none") {
+    BrokerSession session;
+    Buffer state = merged({}, session.accepted_change(std::nullopt));
+    session.note_accepted(std::nullopt);
+    const Buffer second = session.accepted_change(first);
+    session.note_accepted(first);
+    state = merged(merged(state, second), second);
+    CHECK(session.accepted() == 2);
+    CHECK(BrokerSession{state}.accepted() == 2);
+    state = merged(state, session.released_change(5));
+    CHECK(BrokerSession{state}.accepted() == 2);
+
+    state = merged(state, new_log_change());
+    session.note_new_log();
+    CHECK(BrokerSession{state}.accepted() == 0);
+    state = merged(state, session.accepted_change(std::nullopt));
+    CHECK(BrokerSession{state}.accepted() == 1);
 }
 
 TEST_CASE("the filters that the broker holds are kept, and those that are gone are not") {
@@ -73,7 +92,7 @@ TEST_CASE("a row that is torn or none is a new session") {
         const BrokerSession session{as_bytes(state)};
         CHECK(session.unreleased().empty());
         // Its first change begins the row, so that it can be read.
-        CHECK(BrokerSession{merged({}, session.received_change(first))}.has(first));
+        CHECK(BrokerSession{merged({}, session.accepted_change(first))}.has(first));
     }
 }
 

@@ -66,7 +66,8 @@ public:
     std::vector<std::string> values;
     std::vector<std::string> keys;
     std::vector<AckToken> tokens;
-    Buffer row;  // as it is durable with the group
+    bool keeps_tokens = false;  // the group is not durable yet
+    Buffer row;                 // as it is durable with the group
     ErrorCode fails;
 };
 
@@ -109,9 +110,13 @@ struct Fixture {
         }};
         REQUIRE(test::wait_until([&] { return run_one() || is_over.load(); }, patience));
         then(is_over);
+        if (!log.keeps_tokens) bring_tokens();
+        paho.join();
+    }
+
+    void bring_tokens() {
         for (const AckToken& token : std::exchange(log.tokens, {}))
             side->acked(token);
-        paho.join();
     }
 
     bool run_one() {
@@ -202,7 +207,37 @@ TEST_CASE("a QoS 1 publish is written whenever it comes") {
     f.publish("one", mqtt::Qos::at_least_once, "site/a", true);
     CHECK(f.log.values.size() == 2);
     CHECK(f.stats.redelivered.value() == 1);
-    CHECK(f.log.row.empty());
+    CHECK(f.side->unreleased().empty());
+}
+
+TEST_CASE("records are counted in the group that they are in, and shown when it is durable") {
+    Fixture f;
+    f.publish("zero", mqtt::Qos::at_most_once);
+    f.publish("one", mqtt::Qos::at_least_once);
+    f.publish("two");
+    f.publish("two", mqtt::Qos::exactly_once, "site/a", true);
+    f.publish("astray", mqtt::Qos::at_least_once, "elsewhere");
+    CHECK(f.log.values.size() == 3);
+    CHECK(f.side->accepted() == 3);
+    CHECK(BrokerSession{f.log.row}.accepted() == 3);
+
+    f.publish("zero", mqtt::Qos::at_most_once, "elsewhere");
+    f.log.keeps_tokens = true;
+    f.publish("zero", mqtt::Qos::at_most_once);
+    CHECK(f.side->accepted() == 3);  // in the open group
+    CHECK(BrokerSession{f.log.row}.accepted() == 4);
+    f.bring_tokens();
+    CHECK(f.side->accepted() == 4);
+
+    Fixture after;
+    after.side->restore(f.log.row);
+    CHECK(after.side->accepted() == 4);
+    after.publish("three");
+    CHECK(after.side->accepted() == 5);
+    after.side->note_new_log();
+    CHECK(after.side->accepted() == 0);
+    after.publish("four");
+    CHECK(after.side->accepted() == 1);
 }
 
 TEST_CASE("a QoS 0 publish is not waited for, and what has no route is answered and counted") {
@@ -214,7 +249,7 @@ TEST_CASE("a QoS 0 publish is not waited for, and what has no route is answered 
     CHECK(f.log.values.size() == 1);
     CHECK(f.intake->stats().rejected_no_route.value() == 1);
     f.release();  // nothing is kept of it
-    CHECK(f.log.row.empty());
+    CHECK(f.side->unreleased().empty());
 }
 
 TEST_CASE("while the log takes nothing in the broker is not answered, and then it is written") {

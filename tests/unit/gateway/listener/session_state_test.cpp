@@ -56,6 +56,22 @@ TEST_CASE("session state: what is encoded is decoded", "[session_state]") {
     CHECK(same_bytes(encode_session_state(*state), merge({}, example())));
 }
 
+TEST_CASE("session state: the last count of a bridge's records stands", "[session_state]") {
+    const Buffer counts = Buffer{} + SessionChangeBytes::accepted(7) +
+                          SessionChangeBytes::accepted(8);
+    const Buffer state = merge(example(), counts);
+    REQUIRE(decode_session_state(state));
+    CHECK(decode_session_state(state)->accepted == 8);
+    CHECK(decode_session_state(merge(state, counts))->accepted == 8);
+    CHECK(
+        decode_session_state(merge(state, Buffer{} + SessionChangeBytes::released(9)))->accepted ==
+        8
+    );
+    const Buffer anew = Buffer{} + SessionChangeBytes::accepted(0);
+    CHECK(same_bytes(merge(state, anew), merge({}, example())));
+    CHECK(fold_session_state(state, {}).empty());
+}
+
 TEST_CASE("session state: a header alone keeps what is remembered", "[session_state]") {
     const Buffer state = merge(example(), Buffer{} + SessionChangeBytes::header(5, t0 + 1));
     const auto decoded = decode_session_state(state);

@@ -1,3 +1,4 @@
+#include "gateway/listener/session_state.hpp"
 #include "gateway/tool/chunk_records.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/log_source.hpp"
@@ -123,6 +124,18 @@ TEST_CASE(
         CHECK_FALSE(source->wait({"t.x", 1}, storage::Offset{3}, std::chrono::seconds{1}));
     }
     CHECK(folder.bytes() == before);
+}
+
+TEST_CASE("folder source: what a bridge had counted when it was killed is told", "[source]") {
+    using Change = listener::SessionChangeBytes;
+    Folder folder;
+    const std::string row{"\0bplant", 7};
+    for (const auto& change : {Change::header(0, timestamp_none), Change::accepted(2)}) {
+        REQUIRE(folder.log->append_change({row, change.bytes()}, {}));
+    }
+    folder.log->commit();
+    folder.log.reset();
+    CHECK(open_folder(folder.data.string())->status().accepted_by_bridges == 2);
 }
 
 TEST_CASE("folder source: what was never forwarded has no position", "[source]") {

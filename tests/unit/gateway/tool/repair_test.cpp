@@ -1,4 +1,5 @@
 // The commands verify, repair and adopt on a folder of real files.
+#include "gateway/listener/session_state.hpp"
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/meta_look.hpp"
@@ -7,6 +8,7 @@
 #include "storage/meta/meta_keeper.hpp"
 #include "storage/meta/position_store.hpp"
 #include "storage/meta/schema.hpp"
+#include "storage/meta/session_store.hpp"
 #include "tests/support/log_parts.hpp"
 #include "tests/support/matchers.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -24,9 +26,22 @@ namespace {
 // A stopped gateway's folder: one segment of ten batches of one record each.
 struct Folder {
     Folder() {
+        with_log([](storage::Log& log) {
+            const auto partition = log.ensure_topic("t", 1).value().front();
+            for (int i = 0; i < 10; ++i) {
+                REQUIRE(log.append(partition, test::record("k", std::string(500, 'v')), {}));
+            }
+            log.commit();
+            REQUIRE(log.close());
+        });
+    }
+
+    // A gateway that does `work`, and is killed where that does not close the log.
+    template <class Work>
+    void with_log(Work work) const {
         auto meta = storage::open_meta(dir.path());
         REQUIRE(meta);
-        storage::MetaKeeper keeper{std::move(*meta)};
+        storage::MetaKeeper keeper{std::move(*meta), listener::merge_session_states};
         test::RecordingListener listener;
         storage::LogConfig config;
         config.data_dir = dir.path();
@@ -41,12 +56,7 @@ struct Folder {
             report
         );
         REQUIRE(log);
-        const auto partition = (*log)->ensure_topic("t", 1).value().front();
-        for (int i = 0; i < 10; ++i) {
-            REQUIRE((*log)->append(partition, test::record("k", std::string(500, 'v')), {}));
-        }
-        (*log)->commit();
-        REQUIRE((*log)->close());
+        work(**log);
     }
 
     void change(const std::filesystem::path& file, std::streamoff at) const {
@@ -136,6 +146,38 @@ TEST_CASE("adopt command: positions go over to the new id unless told otherwise"
         run(AdoptOptions{.data_dir = folder.text(), .from_start = true, .json = true}) == exit_good
     );
     CHECK(forwarded().empty());
+}
+
+TEST_CASE(
+    "adopt command: what is kept of sessions stays, also what only the journal has",
+    "[adopt]"
+) {
+    const Folder folder;
+    const auto state_now = [&] {
+        auto meta = storage::open_meta(folder.dir.path());
+        REQUIRE(meta);
+        const auto sessions = storage::SessionStore{*meta}.load();
+        REQUIRE(sessions);
+        REQUIRE(sessions->size() == 1);
+        return listener::decode_session_state(sessions->front().state);
+    };
+    using Change = listener::SessionChangeBytes;
+    folder.with_log([](storage::Log& log) {
+        const auto begun = Change::header(300, timestamp_none);
+        REQUIRE(log.append_session("V1", begun.bytes(), {}));
+        log.commit();
+        REQUIRE(log.close());
+    });
+    folder.with_log([](storage::Log& log) {
+        const auto received = Change::received({.hash = 1, .packet_id = 7});
+        REQUIRE(log.append_change({"V1", received.bytes()}, {}));
+        log.commit();  // and is killed
+    });
+    CHECK(run(AdoptOptions{.data_dir = folder.text(), .json = true}) == exit_good);
+    const auto state = state_now();
+    REQUIRE(state);
+    CHECK(state->expiry_s == 300);
+    CHECK(state->memory.unreleased.find(7) != nullptr);
 }
 
 TEST_CASE("repair command: a folder in use, or none, is exit code 2", "[repair]") {

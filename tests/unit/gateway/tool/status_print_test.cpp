@@ -185,6 +185,25 @@ TEST_CASE("account: without an upstream what is there is kept", "[status]") {
     CHECK_FALSE(parsed.contains("pending"));
 }
 
+TEST_CASE(
+    "account: what came from a broker in front is received, too, and told apart",
+    "[status]"
+) {
+    auto status = example();
+    status.accepted_by_bridges = 10;
+    const auto account = account_of(status);
+    CHECK(account.bridged == 10);
+    CHECK(account.from_mqtt() == 1000);
+    CHECK(account.received == 1013);
+    CHECK(holds(account));
+    const auto text = account_text(account);
+    CHECK(text.find("= accepted(origin mqtt) + accepted(origin bridge) + rejected") != text.npos);
+    CHECK(text.find("accepted(origin bridge)    10") != text.npos);
+    CHECK(nlohmann::json::parse(account_json(account))["accepted_by_origin"]["bridge"] == 10);
+    status.accepted_by_bridges = 5'000;  // of a log that was here before
+    CHECK(account_of(status).bridged == 0);
+}
+
 TEST_CASE("account: a refused record is lost, and its dead letter was not received", "[status]") {
     Status status;
     status.is_running = true;
