@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 
-from support import authority, checks, gateway as gateway_module
+from support import authority, checks, gateway as gateway_module, mqtt
 from support.checks import expect, say
 from support.hostile_broker import CONNACK_3, CONNACK_5, HostileBroker, says
 from support.mosquitto import FLOW_LIMIT_S, Mosquitto
@@ -215,6 +215,9 @@ def retained_once(folder, version):
 
 
 GRANTED_3 = b"\x90\x03@ID\x02"
+QOS_3 = b"\x36\x08\x00\x04site\x00\x01"
+NO_ROUTE_QOS_1 = b"\x32\x08\x00\x04none\x00\x02"
+after_qos_3 = []  # what the bridge sends to the broker that sends QoS 3
 # What a broker says, and what the line about it has to hold.
 HOSTILE = {
     "refused3": ("3.1.1", says(CONNACK_3, b"\x90\x03@ID\x80"), "refuses filter `site/#`"),
@@ -224,7 +227,7 @@ HOSTILE = {
     "length": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x34\xff\xff\xff\xff\xff\xff"), "connection was lost"),
     "huge": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x34\xff\xff\xff\x7f\x00\x04site"), None),
     "topic": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x34\x08\xff\xffsite\x00\x01"), "connection was lost"),
-    "qos3": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x36\x08\x00\x04site\x00\x01"), None),
+    "qos3": ("3.1.1", says(CONNACK_3, GRANTED_3 + QOS_3 + NO_ROUTE_QOS_1 + QOS_3, then=after_qos_3), None),
     "strangers": ("3.1.1", says(CONNACK_3, GRANTED_3 + b"\x62\x02\x00\x09\x40\x02\x00\x00\xb0\x02\x77\x77"), None),
 }
 
@@ -284,6 +287,8 @@ def failures(folder):
             broker.publish("site/a", payloads, qos=2)
             wait_durable(gateway, 2 * len(payloads))
             gateway.expect_running()
+            expect([(packet.type, packet.body) for packet in after_qos_3] == [(mqtt.PUBACK, b"\x00\x02")],
+                   "a PUBLISH with QoS 3 is answered by nothing, and what comes behind it is acknowledged")
             said = gateway.tool("status", "--url", gateway.url).stdout.decode()
             expect("\nbridge       right up (" in said and "\nbridge       password down (" in said,
                    "`milepost status` has a line for each")

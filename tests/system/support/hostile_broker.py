@@ -52,10 +52,14 @@ class HostileBroker:
         self._server.close()
 
 
-def says(*answers):
-    """Sends each, after one more packet of the client for each but the first."""
+def says(*answers, then=None):
+    """Sends each, after one more packet of the client for each but the first. What the client sends after that is put
+    into the list `then`."""
     def script(connection, requests):
         connection.sendall(answers[0])
         for answer, request in zip(answers[1:], requests):
             connection.sendall(answer.replace(b"@ID", request.body[:2]))
+        if then is not None:
+            for request in requests:
+                then.append(request)
     return script
