@@ -22,10 +22,13 @@ DirectLink::DirectLink(
     Network& network,
     const LinkSettings& settings,
     std::uint32_t vehicle,
-    const LinkIdentity& identity
+    const LinkIdentity& identity,
+    const TlsContext* tls
 )
     : network_(&network)
     , vehicle_(vehicle)
+    , host_(&settings.host)
+    , tls_context_(tls)
     , session_(settings, identity) {
     network_->add(*this);
 }
@@ -102,6 +105,7 @@ void DirectLink::begin(Instant now) {
         return post_all(now);
     }
     phase_ = Phase::waiting;
+    if (tls_context_ != nullptr) tls_.emplace(*tls_context_, *host_);
     session_.begin(unsent_);
 }
 
@@ -115,16 +119,45 @@ bool DirectLink::read(Instant now) {
         last_received_ = now;
         const auto count = static_cast<std::size_t>(got);
         if (phase_ == Phase::leaving) continue;
-        if (!session_.receive({buffer.data(), count}, unsent_, events_)) return false;
-        if (session_.is_connected()) phase_ = Phase::open;
+        if (!take({buffer.data(), count})) return false;
         if (count < buffer.size()) return true;  // the set says if there is more
     }
 }
 
-// Writes what the socket takes. False if the connection is gone.
+// What has come. False if the connection is of no use any more; what TLS has brought before that
+// counts.
+bool DirectLink::take(std::string_view bytes) {
+    std::string plain;
+    const bool goes_on = !tls_ || tls_->receive(bytes, plain);
+    if (tls_) bytes = plain;
+    if (!bytes.empty() && !session_.receive(bytes, unsent_, events_)) return false;
+    if (session_.is_connected()) phase_ = Phase::open;
+    return goes_on;
+}
+
+// Hands what is to be said to the socket. False if the connection is gone.
 bool DirectLink::flush(Instant now) {
     if (phase_ == Phase::dialling) return true;
-    std::string_view rest = unsent_;
+    const bool goes_on = !tls_ || tls_->send(unsent_, wire_);
+    if (goes_on && tls_ && phase_ == Phase::leaving && unsent_.empty()) tls_->end(wire_);
+    std::string& outgoing = tls_ ? wire_ : unsent_;
+    if (!write(outgoing, now) || !goes_on) return false;
+    const bool is_all_out = unsent_.empty() && wire_.empty();
+    if (is_all_out) {
+        session_.written(events_);
+        if (phase_ == Phase::leaving) ::shutdown(fd_, SHUT_WR);
+    }
+    // During the handshake the CONNECT waits for the other side, not for room.
+    if (outgoing.empty() == is_watching_writing_) {
+        is_watching_writing_ = !outgoing.empty();
+        network_->watch_writing(fd_, *this, is_watching_writing_);
+    }
+    return true;
+}
+
+// What the socket takes of it. False if the connection is gone.
+bool DirectLink::write(std::string& bytes, Instant now) {
+    std::string_view rest = bytes;
     while (!rest.empty()) {
         const ssize_t sent = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
@@ -133,15 +166,7 @@ bool DirectLink::flush(Instant now) {
         rest.remove_prefix(static_cast<std::size_t>(sent));
         last_sent_ = now;
     }
-    unsent_.erase(0, unsent_.size() - rest.size());
-    if (unsent_.empty()) {
-        session_.written(events_);
-        if (phase_ == Phase::leaving) ::shutdown(fd_, SHUT_WR);
-    }
-    if (unsent_.empty() == is_watching_writing_) {
-        is_watching_writing_ = !unsent_.empty();
-        network_->watch_writing(fd_, *this, is_watching_writing_);
-    }
+    bytes.erase(0, bytes.size() - rest.size());
     return true;
 }
 
@@ -172,18 +197,29 @@ void DirectLink::on_look(Instant now) {
 // The connection is over; its end is told according to what it was.
 void DirectLink::fail() {
     const Phase was = std::exchange(phase_, Phase::closed);
+    TlsFailure failure = 0;
+    if (tls_) {
+        failure = tls_->failure();
+        if (failure == 0 && !tls_->is_established()) failure = closed_in_handshake();
+        // The other side should know why, if there is room.
+        static_cast<void>(tls_->send(unsent_, wire_));
+        static_cast<void>(write(wire_, last_sent_));
+    }
     close();
     if (was == Phase::closed) return;
     const auto kind = was == Phase::open      ? LinkEventKind::lost
                       : was == Phase::leaving ? LinkEventKind::disconnected
                                               : LinkEventKind::connect_failed;
     events_.push_back({.kind = kind});
+    if (kind == LinkEventKind::connect_failed) events_.back().seq = failure;
 }
 
 void DirectLink::close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));  // leaves the epoll set by that
     phase_ = Phase::closed;
     unsent_.clear();
+    wire_.clear();
+    tls_.reset();
     session_.end();
 }
 

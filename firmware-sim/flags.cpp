@@ -11,6 +11,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -66,12 +67,48 @@ struct Texts {
     std::string route;
     std::string drive = "mixed";
     std::vector<std::string> firmware;
+    std::optional<std::uint16_t> port;
 };
+
+constexpr std::uint16_t plain_port = 1883;
+constexpr std::uint16_t tls_port = 8883;
+
+void add_tls_flags(CLI::App& app, TlsSettings& tls) {
+    app.add_option("--cafile", tls.ca_file, "TLS: a file of the certificates to trust (PEM)");
+    app.add_option("--capath", tls.ca_path, "TLS: a folder of them, as openssl rehash makes it");
+    app.add_option(
+        "--cert",
+        tls.certificate,
+        "The vehicles' own certificate, with its chain (PEM)"
+    );
+    app.add_option("--key", tls.key, "Its key, not encrypted (PEM)");
+    app.add_flag(
+        "--insecure",
+        tls.is_insecure,
+        "TLS: the gateway's certificate may be of another host; it must be trusted all the same"
+    );
+}
+
+// As with mosquitto_pub: whom to trust makes it TLS, and so does port 8883, with the system's
+// certificates. What is wrong; empty if nothing.
+std::string take_tls(const Texts& texts, LinkSettings& link) {
+    TlsSettings& tls = link.tls;
+    tls.is_wanted = !tls.uses_system_trust() || texts.port == tls_port;
+    link.port = texts.port.value_or(tls.is_wanted ? tls_port : plain_port);
+    if (tls.certificate.empty() != tls.key.empty()) return "--cert and --key go together";
+    if (!tls.is_wanted && (!tls.certificate.empty() || tls.is_insecure)) {
+        return "--cert, --key and --insecure need --cafile, --capath or port 8883";
+    }
+    if (!tls.is_wanted) return {};
+    if (texts.link == "paho") return "--link paho has no TLS: take --link direct";
+    return {};
+}
 
 void add_connection_flags(CLI::App& app, Options& options, Texts& texts) {
     LinkSettings& link = options.link;
     app.add_option("-h,--host", link.host, "The gateway's host")->capture_default_str();
-    app.add_option("-p,--port", link.port, "Its MQTT port")->capture_default_str();
+    app.add_option("-p,--port", texts.port, "Its MQTT port; else 1883, with TLS 8883")
+        ->check(CLI::Range(1, 0xffff));
     app.add_option("-u,--username", link.user, "Log in as this user; needs --pw")
         ->check(check_credential);
     app.add_option("-P,--pw", link.password, "The user's password")->check(check_credential);
@@ -80,10 +117,12 @@ void add_connection_flags(CLI::App& app, Options& options, Texts& texts) {
            texts.link,
            "Whose MQTT the vehicles speak: paho (Eclipse Paho, a process each, up to 200 "
            "vehicles), "
-           "direct (the fleet's own, all in one thread), or auto: paho as far as it goes"
+           "direct (the fleet's own, all in one thread), or auto: paho as far as it goes, "
+           "without TLS"
     )
         ->check(CLI::IsMember({"auto", "paho", "direct"}))
         ->capture_default_str();
+    add_tls_flags(app, link.tls);
     app.add_option("-q,--qos", link.qos, "0, 1 or 2")
         ->check(CLI::Range(0, 2))
         ->capture_default_str();
@@ -260,6 +299,10 @@ void take_texts(const Texts& texts, Options& options) {
     fleet.drain = *parse_duration(texts.drain);
     fleet.start = parse_rfc3339(texts.start);
     fleet.has_acks = options.link.qos > 0;
+    const LinkSettings& link = options.link;
+    const bool is_v6 = link.host.find(':') != std::string::npos;
+    fleet.gateway = is_v6 ? fmt::format("[{}]:{}", link.host, link.port)
+                          : fmt::format("{}:{}", link.host, link.port);
     if (texts.drive != "mixed") {
         fleet.drive.drive = texts.drive == "petrol"   ? Drive::petrol
                             : texts.drive == "diesel" ? Drive::diesel
@@ -308,8 +351,16 @@ std::variant<Options, Exit> parse_flags(int count, const char* const* arguments)
     if (const std::string wrong = read_files(texts, options.fleet); !wrong.empty()) {
         return refuse(wrong);
     }
+    if (const std::string wrong = take_tls(texts, options.link); !wrong.empty()) {
+        return refuse(wrong);
+    }
+    if (options.link.tls.is_wanted) {
+        auto context = TlsContext::make(options.link.tls);
+        if (const auto* const error = std::get_if<InputError>(&context)) return refuse(error->what);
+        options.tls = std::get<std::shared_ptr<const TlsContext>>(std::move(context));
+    }
     // A scenario cuts connections and expects what was in flight to be sent again.
-    const bool is_direct = texts.link == "direct" ||
+    const bool is_direct = texts.link == "direct" || options.tls ||
                            (texts.link == "auto" && options.fleet.scenario) ||
                            options.fleet.vehicles > paho_vehicles_max;
     options.link_kind = is_direct ? LinkKind::direct : LinkKind::paho;

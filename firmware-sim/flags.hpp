@@ -2,8 +2,10 @@
 
 #include "firmware-sim/fleet.hpp"
 #include "firmware-sim/link.hpp"
+#include "firmware-sim/tls_stream.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 
@@ -18,6 +20,7 @@ inline constexpr std::uint32_t paho_vehicles_max = 200;
 struct Options {
     FleetSettings fleet;
     LinkSettings link;
+    std::shared_ptr<const TlsContext> tls{};  // nullptr: plain
     LinkKind link_kind = LinkKind::paho;
     std::string ledger_path;  // empty: none
     bool is_json = false;

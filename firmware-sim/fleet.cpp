@@ -120,8 +120,8 @@ Result<Tally> Fleet::run(Progress progress) {
         }
         MILEPOST_TRY(ledger_.flush_if_due(now));
         tally_.seconds = std::chrono::duration<double>(now - started_).count();
-        const std::string text = progress.show(tally_, online_, now);
-        std::fputs(text.c_str(), stderr);
+        std::fputs(progress.say(std::exchange(messages_, {})).c_str(), stderr);
+        std::fputs(progress.show(tally_, online_, now).c_str(), stderr);
     }
     std::fputs(progress.end().c_str(), stderr);
     MILEPOST_TRY(ledger_.flush());
@@ -227,10 +227,12 @@ void Fleet::handle(const LinkEvent& event) {
             member.state = LinkState::online;
             if (member.radio != nullptr && !event.session_present) member.radio->forget_held();
             ++online_;
+            has_connected_ = true;
             member.backoff.reset();
             member.vehicle.connected(event.session_present, event.window);
             break;
         case LinkEventKind::connect_failed:
+            if (event.seq != 0) note_tls_failure(event.seq);
             if (member.state == LinkState::connecting) connect_later(event.vehicle, event.at);
             return;
         case LinkEventKind::lost:
@@ -248,6 +250,23 @@ void Fleet::handle(const LinkEvent& event) {
         case LinkEventKind::disconnected: return;
     }
     pump(member);
+}
+
+// A vehicle tries for ever. But if none has ever been connected and TLS says why, the command line
+// is wrong more likely than the gateway, and waiting does not mend it.
+void Fleet::note_tls_failure(TlsFailure failure) {
+    constexpr std::size_t kinds_max = 16;
+    const auto& known = tls_failures_;
+    if (known.size() == kinds_max || std::find(known.begin(), known.end(), failure) != known.end())
+        return;
+    tls_failures_.push_back(failure);
+    std::string text = fmt::format("{}: TLS: {}", settings_.gateway, tls_failure_text(failure));
+    if (!has_connected_ && is_lasting(failure)) {
+        refusal_ = std::move(text);
+        is_aborted_ = true;
+    } else {
+        messages_ += "milepost-fleet: " + text + '\n';
+    }
 }
 
 void Fleet::settle(Member& member, const LinkEvent& event) {

@@ -10,6 +10,7 @@
 #include "firmware-sim/scenario.hpp"
 #include "firmware-sim/simulated_clock.hpp"
 #include "firmware-sim/tally.hpp"
+#include "firmware-sim/tls_stream.hpp"
 #include "firmware-sim/vehicle.hpp"
 #include "storage/base/result.hpp"
 #include "storage/base/time.hpp"
@@ -38,6 +39,7 @@ struct FleetSettings {
     std::optional<Timestamp> start{};  // of the vehicles' time; none: now
     double speed = 1;                  // vehicles' seconds in one real second
     std::string id_prefix = "V";
+    std::string gateway{};                       // host and port, for messages
     std::shared_ptr<const Route> route{};        // none: the shipped loop
     std::shared_ptr<const SpeedTrace> trace{};   // none: ordinary drivers
     DriveSettings drive{};                       // but for the trace, which is the one above
@@ -61,6 +63,9 @@ public:
     // Runs until every reading is settled, the drain time is over or a second stop is asked for.
     // Fails only if the ledger cannot be written.
     [[nodiscard]] Result<Tally> run(Progress progress);
+
+    // Why run() ended before its time: the gateway's TLS does not go with ours. Empty: it did not.
+    [[nodiscard]] const std::string& refusal() const { return refusal_; }
 
 private:
     enum class LinkState : std::uint8_t { offline, connecting, online };
@@ -93,6 +98,7 @@ private:
 
     void handle(const LinkEvent& event);
     void settle(Member& member, const LinkEvent& event);
+    void note_tls_failure(TlsFailure failure);
     void connect(std::uint32_t index, Instant now);
     void connect_later(std::uint32_t index, Instant now);
     void retry_due(Instant now);
@@ -143,6 +149,10 @@ private:
     SimulatedClock clock_;
     Instant drain_until_ = Instant::max();
     bool is_aborted_ = false;
+    bool has_connected_ = false;              // a vehicle, ever
+    std::vector<TlsFailure> tls_failures_{};  // each kind once
+    std::string messages_;                    // lines that are not on stderr yet
+    std::string refusal_;
 };
 
 // V0001, V0002 …: four digits or as many as the largest number needs.

@@ -11,6 +11,18 @@ namespace milepost::fleet {
 
 enum class MqttVersion : std::uint8_t { v311, v5 };
 
+// As mosquitto_pub's flags: PEM files, and a folder as c_rehash makes it. Empty: not given.
+struct TlsSettings {
+    bool is_wanted = false;
+    std::string ca_file{};
+    std::string ca_path{};
+    std::string certificate{};  // the client's own, with its chain
+    std::string key{};
+    bool is_insecure = false;  // the certificate may be of another host
+
+    [[nodiscard]] bool uses_system_trust() const { return ca_file.empty() && ca_path.empty(); }
+};
+
 // How all vehicles of a fleet speak to the gateway.
 struct LinkSettings {
     std::string host = "127.0.0.1";
@@ -21,6 +33,7 @@ struct LinkSettings {
     std::size_t in_flight_max = 20;  // 1 to 1000
     std::string user{};              // empty: none is sent
     std::string password{};
+    TlsSettings tls{};
 };
 
 // Who a connection is: the client id is the vehicle's, unless somebody copied a configuration.
@@ -40,7 +53,7 @@ struct LinkIdentity {
 
 enum class LinkEventKind : std::uint8_t {
     connected,       // session_present, window
-    connect_failed,  // try again later
+    connect_failed,  // try again later; seq: the TlsFailure that was its cause, or 0
     lost,            // a standing connection is gone
     acknowledged,    // seq: PUBACK, PUBCOMP; QoS 0: written
     refused,         // seq: MQTT 5 answered with the reason code `code`; it was not taken

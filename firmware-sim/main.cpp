@@ -54,8 +54,15 @@ int run(const Options& options) {
         std::move(ledger),
         inbox,
         [&](std::uint32_t vehicle, const LinkIdentity& identity) -> std::unique_ptr<Link> {
-            if (network)
-                return std::make_unique<DirectLink>(*network, options.link, vehicle, identity);
+            if (network) {
+                return std::make_unique<DirectLink>(
+                    *network,
+                    options.link,
+                    vehicle,
+                    identity,
+                    options.tls.get()
+                );
+            }
             return std::make_unique<LinkProcess>(options.link, vehicle, identity, inbox);
         }};
     const auto tally = fleet.run(Progress::for_stderr(options.is_quiet));
@@ -65,6 +72,10 @@ int run(const Options& options) {
     }
     const std::string summary = options.is_json ? to_json(*tally) + '\n' : to_text(*tally);
     if (options.is_json || !options.is_quiet) std::fputs(summary.c_str(), stdout);
+    if (!fleet.refusal().empty()) {
+        std::fprintf(stderr, "milepost-fleet: %s\n", fleet.refusal().c_str());
+        return 1;
+    }
     return tally->is_settled() ? 0 : 1;
 }
 

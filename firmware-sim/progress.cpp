@@ -59,6 +59,12 @@ std::string Progress::show(const Tally& tally, std::size_t connected, Instant no
     );
 }
 
+std::string Progress::say(const std::string& lines) {
+    if (style_ == Style::none || lines.empty()) return {};
+    next_ = {};
+    return has_shown_ ? "\r\033[K" + lines : lines;
+}
+
 std::string Progress::end() const {
     return has_shown_ ? "\n" : "";
 }

@@ -27,6 +27,10 @@ public:
     // The text to write to stderr at `now`; empty if it is not yet time.
     [[nodiscard]] std::string show(const Tally& tally, std::size_t connected, Instant now);
 
+    // What puts whole lines above the rewritten one, if there is one; empty if nothing is to be
+    // said.
+    [[nodiscard]] std::string say(const std::string& lines);
+
     // What ends the rewritten line.
     [[nodiscard]] std::string end() const;
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that Milepost is built with. `--deb` adds what makes Debian packages of it,
+# `--package-test` that and what tests/system/package.py tries them with,
 # `--kafka` what a real Apache Kafka needs (a Java runtime and Maven), `--tests` that and what the other tests
 # and judges need (Mosquitto's clients, sanitizers, linters; Node and Go for MQTT clients that are not ours, which
 # tests/clients/fetch.py then gets).
@@ -14,6 +15,7 @@ build=(
     python3 curl prometheus-cpp-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev
 )
 deb=(debhelper dpkg-dev lintian)
+package_test=(debootstrap strace util-linux iproute2 systemd mosquitto-clients)
 kafka=(default-jre-headless maven)
 tests=(
     clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 librapidcheck-dev
@@ -25,9 +27,10 @@ packages=("${build[@]}")
 for argument in "$@"; do
     case "$argument" in
         --tests) packages+=("${kafka[@]}" "${tests[@]}") ;;
+        --package-test) packages+=("${deb[@]}" "${package_test[@]}") ;;
         --deb) packages+=("${deb[@]}") ;;
         --kafka) packages+=("${kafka[@]}") ;;
-        *) echo "usage: install-build-deps.sh [--tests | --kafka | --deb]" >&2; exit 64 ;;
+        *) echo "usage: install-build-deps.sh [--tests | --kafka | --deb | --package-test]" >&2; exit 64 ;;
     esac
 done
 

@@ -189,6 +189,29 @@ TEST_CASE("direct link: nobody there, garbage and a refusal are failed connects"
     CHECK(events[0].kind == LinkEventKind::connect_failed);
 }
 
+TEST_CASE(
+    "direct link: during the TLS handshake an end and a plain answer are told apart",
+    "[direct_link]"
+) {
+    const auto made = TlsContext::make({.is_wanted = true});
+    const auto context = std::get<std::shared_ptr<const TlsContext>>(made);
+    Stage stage;
+    DirectLink link{stage.network, stage.settings, 7, std::string{"V0001"}, context.get()};
+    for (const std::string& answer : {""s, "\x20\x02\0\0HTTP"s}) {
+        link.connect();
+        stage.gateway.accept();
+        stage.turn();
+        CHECK(stage.gateway.read(1) == "\x16"s);  // a handshake record, RFC 8446, 5.1
+        if (!answer.empty()) stage.gateway.send(answer);
+        if (answer.empty()) stage.gateway.hang_up();
+        const LinkEvent failed = stage.next();
+        CHECK(failed.kind == LinkEventKind::connect_failed);
+        CHECK(is_lasting(failed.seq) == !answer.empty());
+        CHECK_FALSE(tls_failure_text(failed.seq).empty());
+        stage.gateway.hang_up();
+    }
+}
+
 TEST_CASE("direct link: what the socket does not take waits, in order", "[direct_link]") {
     Stage stage;
     stage.settings.in_flight_max = 1000;

@@ -28,6 +28,7 @@ struct Gateway {
     std::set<std::uint64_t> refuses;   // answered with 0x97
     bool has_session = false;          // after a loss
     int failing_connects = 0;          // for each vehicle
+    TlsFailure tls_failure = 0;        // the cause of these
     bool answers = true;
     int abandoned = 0;
 };
@@ -42,7 +43,9 @@ public:
         , failing_connects_(gateway.failing_connects) {}
 
     void connect() override {
-        if (failing_connects_-- > 0) return post({.kind = LinkEventKind::connect_failed});
+        if (failing_connects_-- > 0) {
+            return post({.kind = LinkEventKind::connect_failed, .seq = gateway_->tls_failure});
+        }
         is_online_ = true;
         const bool session_present = was_lost_ && gateway_->has_session;
         if (session_present) {
@@ -282,4 +285,27 @@ TEST_CASE("fleet: names have four digits or as many as they need", "[fleet]") {
     CHECK(vehicle_name("V", 0, 10) == "V0001");
     CHECK(vehicle_name("bus-", 9, 10) == "bus-0010");
     CHECK(vehicle_name("V", 0, 10'000) == "V00001");
+}
+
+TEST_CASE(
+    "fleet: TLS that does not fit ends it at once, unless a vehicle was connected",
+    "[fleet]"
+) {
+    constexpr TlsFailure lasting = 0x0a000086;  // certificate verify failed
+    for (const TlsFailure failure : {lasting, closed_in_handshake()}) {
+        Gateway gateway;
+        gateway.failing_connects = 1;
+        gateway.tls_failure = failure;
+        Inbox inbox{-1};
+        auto settings = quick();
+        settings.gateway = "gw:8883";
+        Fleet fleet{settings, Ledger{}, inbox, [&](auto vehicle, const auto&) {
+                        return std::make_unique<ScriptedLink>(gateway, inbox, vehicle);
+                    }};
+        const auto tally = fleet.run({Progress::Style::none, false});
+        REQUIRE(tally.has_value());
+        const bool is_over = failure == lasting;
+        CHECK(fleet.refusal() == (is_over ? "gw:8883: TLS: certificate verify failed" : ""));
+        CHECK(gateway.received.empty() == is_over);
+    }
 }

@@ -43,6 +43,8 @@ TEST_CASE("progress: on a terminal one line is rewritten, coloured only if wante
     CHECK(text.find('\n') == std::string::npos);
     CHECK(text.find("\033[3") == std::string::npos);
     CHECK(plain.end() == "\n");
+    CHECK(plain.say("a line\n") == "\r\033[Ka line\n");
+    CHECK(Progress{Progress::Style::none, false}.say("a line\n").empty());
     Progress coloured{Progress::Style::terminal, true};
     CHECK(coloured.show(two_vehicles(), 1, start).find("\033[33m") != std::string::npos);
 }
