@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What connections cost milepostd, one table: storms of CONNECTs, memory of an idle connection, kept sessions after a
-SIGKILL, one device that floods, one that never reads.
+SIGKILL, one device that floods, one that never reads, more than it can take (overload).
 
-    python3 tests/bench/connections.py [--connections 10000] [--only storm,logins,idle,asleep,tls,resume,flood,deaf]
+    python3 tests/bench/connections.py [--connections 10000] [--only storm,logins,idle,asleep,tls,resume,flood,deaf,…]
 
 Needs the release programs, mqtt_crowd and mqtt_load (tests/bench/run.sh --connections builds them). The gateway has the
 second core, the clients the first. It prints figures and asserts nothing."""
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import resource
+import select
 import socket
 import ssl
 import statistics
@@ -23,14 +24,18 @@ import time
 
 from cores import CLIENTS, SERVERS, on_core
 from support import authority, checks, gateway as gateway_module
+import processes
 
-PARTS = ("storm", "logins", "idle", "asleep", "tls", "resume", "flood", "deaf")
+PARTS = ("storm", "logins", "idle", "asleep", "tls", "resume", "flood", "deaf", "overload")
 LIMIT_S = 60
 TLS_CONNECTIONS = 1_000
 ASLEEP_S = 20
 USERS = 200
 ACTIVE = 1_000  # connections beside those that are idle
-OTHERS = 99     # devices beside the one that floods, 10 publishes a second each
+OVERLOAD_S = 60
+CROWD = 100     # devices that publish as fast as their windows let them
+OTHERS = 99     # devices beside those that misbehave, 10 publishes a second each
+STEADY = ("--connections", OTHERS, "--window", 64, "--rate", 10 * OTHERS)
 
 
 def row(what, figure, goal="–"):
@@ -49,19 +54,23 @@ def client(name, *arguments, before=()):
 
 
 @contextlib.contextmanager
-def storm(gateway, connections, *arguments):
-    """Figures of mqtt_crowd storm; the connections stay until the end of the block."""
+def storm(gateway, connections, *arguments, before=(), watch=None):
+    """Figures of mqtt_crowd storm; the connections stay until the end of the block. `most`: the memory of the gateway
+    `watch`, in bytes."""
     crowd = client("mqtt_crowd", "storm", "--port", gateway.mqtt_port, "--connections", connections,
-                   "--seconds", LIMIT_S, *arguments)
+                   "--seconds", LIMIT_S, *arguments, before=before)
     try:
-        yield json.loads(crowd.stdout.readline())
+        most = 0
+        while watch and not select.select([crowd.stdout], [], [], 0.02)[0]:
+            most = max(most, memory_bytes(watch))
+        yield json.loads(crowd.stdout.readline()) | {"most": most}
     finally:
         crowd.stdin.close()
         crowd.wait(LIMIT_S)
 
 
-def load(gateway, *arguments):
-    process = client("mqtt_load", "--port", gateway.mqtt_port, *arguments)
+def load(gateway, *arguments, port=None):
+    process = client("mqtt_load", "--port", port or gateway.mqtt_port, *arguments)
     return json.loads(process.communicate(timeout=LIMIT_S)[0])
 
 
@@ -83,15 +92,30 @@ def measure_storm(gateway, count):
         row(f"storm of {count} CONNECTs, anonymous", storm_figure(figures), "0 refused")
 
 
-def measure_logins(gateway, count):
+def measure_logins(gateway, count, open_port):
+    """`open_port`: a listener without passwords, for devices that are connected already."""
     start_gateway(gateway)
+    alone = load(gateway, *STEADY, "--seconds", 4, port=open_port)
+    row(f"{OTHERS} devices, 10/s each, alone: p50, p99, worst", latencies(alone))
     for what, users, prefix in (("one user for all", 1, "fleet"), (f"{USERS} users", USERS, "user")):
         arguments = ("--user", prefix + "{}", "--password", "secret{}", "--users", users, "--retry-ms", 200)
-        with storm(gateway, count, *arguments) as first:
-            row(f"the same with passwords (scrypt, 16 MiB), {what}, trying again",
-                f"{storm_figure(first)}, {first['connected']} connected")
-        with storm(gateway, count, *arguments) as again:
-            row(f"… and when they have been verified once", storm_figure(again))
+        for is_first in (True, False):
+            before, cpu_before = memory_bytes(gateway), processor(gateway)[0]
+            beside = client("mqtt_load", "--port", open_port, *STEADY, "--warmup", 0.2, "--seconds",
+                            8 if users > 1 and is_first else 1)
+            # Both clients share a core: the one that storms gives way, or its slices are what is measured.
+            with storm(gateway, count, *arguments, before=("nice", "-n", "19"), watch=gateway) as figures:
+                cpu = processor(gateway)[0] - cpu_before
+                known = f"the same with passwords, {what} (scrypt, 16 MiB)" if is_first else "… when they are known"
+                row(known, f"{storm_figure(figures)}; {cpu:.1f} s of CPU, {(figures['most'] - before) / (1 << 20):.0f} "
+                           f"MiB more at most", "all in")
+                acks = json.loads(beside.communicate(timeout=LIMIT_S)[0])
+                row(f"   {figures['connected']} came in; the {OTHERS} meanwhile",
+                    f"{latencies(acks)}: p99 × {acks['p99_us'] / alone['p99_us']:.2f}")
+
+
+def latencies(figures):
+    return f"{figures['p50_us']}, {figures['p99_us']}, {figures['max_us']} µs"
 
 
 def password_lines():
@@ -174,7 +198,7 @@ def measure_resume(gateway, count):
 
 def measure_flood(gateway, _):
     start_gateway(gateway)
-    measured = ("--connections", OTHERS, "--window", 64, "--rate", 10 * OTHERS, "--seconds", 4, "--warmup", 1)
+    measured = (*STEADY, "--seconds", 4, "--warmup", 1)
     alone, beside, flooded = [], [], 0
     for _ in range(3):
         alone.append(load(gateway, *measured))
@@ -187,6 +211,41 @@ def measure_flood(gateway, _):
     row(f"{OTHERS} devices, 10/s each, alone: p50, p99", f"{p50[0]} µs, {p99[0]} µs")
     row(f"… beside one that floods ({flooded:.0f}/s acknowledged)",
         f"{p50[1]} µs, {p99[1]} µs: p99 × {p99[1] / p99[0]:.2f}", "p99 × ≤ 2")
+
+
+def measure_overload(gateway, _):
+    """More than it can take, for a minute, and two of 201 devices read their PUBACKs slowly: SIGKILL at the end."""
+    start_gateway(gateway)
+    others = (*STEADY, "--prefix", "other-", "--topic", "vehicles/O{}/telemetry")
+    alone = load(gateway, *others, "--seconds", 8)
+    crowd = ("--connections", CROWD, "--window", 64)
+    capacity = load(gateway, *crowd, "--seconds", 4)
+    acked = alone["all_acked"] + capacity["all_acked"]
+    before, cpu_before, began = memory_bytes(gateway), processor(gateway)[0], time.monotonic()
+    gives_way = ("nice", "-n", "19")  # the clients share a core: their slices are not what is measured
+    slow = [client("mqtt_crowd", "flood", "--port", gateway.mqtt_port, "--prefix", f"slow{i}-", "--read-ms", 50,
+                   "--seconds", OVERLOAD_S, before=gives_way) for i in range(2)]
+    busy = client("mqtt_load", "--port", gateway.mqtt_port, *crowd, "--seconds", OVERLOAD_S, before=gives_way)
+    beside = client("mqtt_load", "--port", gateway.mqtt_port, *others, "--warmup", 2, "--seconds", OVERLOAD_S - 4)
+    most = 0
+    while beside.poll() is None:
+        most = max(most, memory_bytes(gateway))
+        time.sleep(0.1)
+    core = (processor(gateway)[0] - cpu_before) / (time.monotonic() - began)
+    beside, busy = (json.loads(one.communicate(timeout=LIMIT_S)[0]) for one in (beside, busy))
+    slow = [json.loads(one.communicate(timeout=LIMIT_S)[0]) for one in slow]
+    acked += beside["all_acked"] + busy["all_acked"] + sum(int(one["acked_per_s"] * one["seconds"]) for one in slow)
+    gateway.kill()
+    account = json.loads(gateway.tool("status", "--account", "--json", "--data-dir", gateway.data).stdout)
+    row(f"{OTHERS} devices, 10/s each, alone: p50, p99, worst", latencies(alone))
+    row(f"… beside {CROWD} with 64 under way each and 2 that read slowly, {OVERLOAD_S} s",
+        f"{latencies(beside)}: p99 × {beside['p99_us'] / alone['p99_us']:.2f}", "p99 × ≤ 3")
+    row(f"   those {CROWD} meanwhile, of what they do alone; the gateway's core",
+        f"{busy['rate'] / capacity['rate']:.2f} of {capacity['rate']:.0f}/s; {100 * core:.0f} %")
+    row("   the 2 that read slowly", ", ".join(f"{one['acked_per_s']:.0f}/s" for one in slow))
+    row("   memory", f"{(most - before) / (1 << 20):.1f} MiB more than after the warm-up", "bounded")
+    row("   after SIGKILL: acknowledged, and in the log", f"{acked}, {account['accepted']}: "
+        f"{max(0, acked - account['accepted'])} lost", "0 lost")
 
 
 def measure_deaf(gateway, _):
@@ -215,7 +274,7 @@ def main():
     limits = f"[time]\nrequire_sync = false\n[mqtt]\nmax_connections = {3 * count}\nmax_sessions = {3 * count}\n"
     row("what", "figure", "goal")
     for part in PARTS:
-        if part not in wanted:
+        if part not in wanted and not (part == "logins" and "storm" in wanted):
             continue
         with checks.scratch() as folder:
             keys, more, listener = {}, [], ""
@@ -223,7 +282,8 @@ def main():
                 passwords = folder / "passwords"
                 passwords.write_text("\n".join(password_lines()) + "\n")
                 passwords.chmod(0o600)
-                listener = f'password_file = "{passwords}"\n'
+                more = [processes.free_ports(1)[0]]
+                listener = f'password_file = "{passwords}"\n[[mqtt.listener]]\nport = {more[0]}\nanonymous = true\n'
             if part == "tls":
                 issuer = authority.Authority(folder)
                 issuer.issue("localhost")

@@ -4,7 +4,7 @@
 //                      again where it is refused (--retry-ms), then holds the connections until its
 //                      stdin ends
 //   mqtt_crowd flood   one device that publishes QoS 1 as fast as its socket takes it, and reads
-//                      its PUBACKs (--deaf 1: never)
+//                      its PUBACKs (--deaf 1: never; --read-ms N: some of them every N ms)
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -39,6 +39,7 @@ struct Options {
     int keep_alive_s = 0;
     int retry_ms = 0;  // 0: who is refused stays away
     int deaf = 0;
+    int read_ms = 0;  // 0: as they come
     double seconds = 60;
     std::size_t payload_bytes = 200;
     std::string prefix = "crowd-";
@@ -275,6 +276,16 @@ std::string many_publishes(const Options& options) {
     return all;
 }
 
+// Of one that reads slowly: 25 PUBACKs.
+constexpr std::size_t slow_read_bytes = 100;
+
+// Looks for PUBACKs only from `read_at` on.
+void watch_slowly(int epoll, int socket, epoll_event& event, Clock::time_point read_at) {
+    const bool may_read = Clock::now() >= read_at;
+    event.events = EPOLLOUT | (may_read ? static_cast<unsigned>(EPOLLIN) : 0U);
+    ::epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event);
+}
+
 void flood(const Options& options) {
     const auto begin = Clock::now();
     wait_for_server(options, begin);
@@ -290,15 +301,20 @@ void flood(const Options& options) {
     ::epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event);
     const std::string publishes = many_publishes(options);
     std::array<char, 65536> buffer{};
+    const std::size_t read_max = options.read_ms == 0 ? buffer.size() : slow_read_bytes;
+    auto read_at = Clock::now();
     std::uint64_t sent = 0;
     std::uint64_t heard = 0;
     bool is_closed = false;
     const auto start = Clock::now();
     while (!is_closed && since(start) < options.seconds) {
-        if (::epoll_wait(epoll, &event, 1, 100) < 1) continue;
+        if (options.read_ms > 0) watch_slowly(epoll, socket, event, read_at);
+        if (::epoll_wait(epoll, &event, 1, options.read_ms > 0 ? options.read_ms : 100) < 1)
+            continue;
         if ((event.events & (EPOLLERR | EPOLLHUP)) != 0) is_closed = true;
         if ((event.events & EPOLLIN) != 0) {
-            const ssize_t got = ::recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
+            const ssize_t got = ::recv(socket, buffer.data(), read_max, MSG_DONTWAIT);
+            read_at = Clock::now() + std::chrono::milliseconds{options.read_ms};
             if (got == 0 || (got < 0 && errno != EAGAIN)) is_closed = true;
             if (got > 0) heard += static_cast<std::uint64_t>(got);
         }
@@ -340,6 +356,8 @@ Options parse(int argc, char** argv) {
             options.retry_ms = std::stoi(value);
         else if (flag == "--deaf")
             options.deaf = std::stoi(value);
+        else if (flag == "--read-ms")
+            options.read_ms = std::stoi(value);
         else if (flag == "--seconds")
             options.seconds = std::stod(value);
         else if (flag == "--payload")

@@ -38,6 +38,7 @@ struct Options {
     int pid = 0;
     double rate = 0;  // publishes a second, all together; 0: as fast as the window lets them
     std::string topic = "vehicles/{}/telemetry";
+    std::string prefix = "bench-";  // of client ids
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -166,7 +167,7 @@ private:
         device.publish = make_publish(options_, index);
         device.sent.resize(static_cast<std::size_t>(options_.window));
 
-        const std::string id = "bench-" + std::to_string(index);
+        const std::string id = options_.prefix + std::to_string(index);
         std::string hello = std::string{"\x10"} + static_cast<char>(12 + id.size());
         hello += std::string{"\0\4MQTT\4\2\0\0\0", 11} + static_cast<char>(id.size()) + id;
         if (::send(device.socket, hello.data(), hello.size(), 0) !=
@@ -241,6 +242,7 @@ private:
         const auto micros = static_cast<std::size_t>(
             std::chrono::duration_cast<std::chrono::microseconds>(latency).count()
         );
+        max_micros_ = std::max(max_micros_, micros);
         ++histogram_[std::min(micros, histogram_.size() - 1)];
         ++messages_;
     }
@@ -250,6 +252,14 @@ private:
         begin_ = now;
         if (options_.pid > 0) server_cpu_ = cpu_seconds(options_.pid);
         own_cpu_ = cpu_seconds(::getpid());
+    }
+
+    // Also outside what is measured.
+    [[nodiscard]] std::uint64_t all_acked() const {
+        std::uint64_t sum = 0;
+        for (const Device& device : devices_)
+            sum += device.acked;
+        return sum;
     }
 
     [[nodiscard]] std::size_t percentile(double part) const {
@@ -269,13 +279,16 @@ private:
         const double own = cpu_seconds(::getpid()) - own_cpu_;
         std::printf(
             "{\"connections\":%d,\"window\":%d,\"messages\":%llu,\"rate\":%.0f,\"p50_us\":%zu,"
-            "\"p99_us\":%zu,\"server_cpu_s_per_million\":%.3f,\"generator_util\":%.2f}\n",
+            "\"p99_us\":%zu,\"max_us\":%zu,\"all_acked\":%llu,\"server_cpu_s_per_million\":%.3f,"
+            "\"generator_util\":%.2f}\n",
             options_.connections,
             options_.window,
             static_cast<unsigned long long>(messages_),
             static_cast<double>(messages_) / seconds,
             percentile(0.50),
             percentile(0.99),
+            max_micros_,
+            static_cast<unsigned long long>(all_acked()),
             millions > 0 ? server / millions : 0,
             own / seconds
         );
@@ -291,6 +304,7 @@ private:
     Clock::time_point next_due_;  // --rate: of the next publish,
     std::size_t turn_ = 0;        // and of which device
     std::uint64_t messages_ = 0;
+    std::size_t max_micros_ = 0;
     std::vector<std::uint32_t> histogram_ = std::vector<std::uint32_t>(4'000'000);
 };
 
@@ -315,6 +329,8 @@ Options parse(int argc, char** argv) {
             options.pid = std::stoi(value);
         else if (flag == "--rate")
             options.rate = std::stod(value);
+        else if (flag == "--prefix")
+            options.prefix = value;
         else if (flag == "--topic")
             options.topic = value;
         else
