@@ -50,7 +50,7 @@ struct MqttConfig {
     std::size_t in_flight_bytes_max = 256 * kib;
     std::chrono::seconds keep_alive_max{65'535};
     std::size_t topic_bytes_max = 512;
-    std::size_t waiting_logins_max = 128;
+    std::size_t waiting_logins_max = 512;
     std::size_t remembered_logins_max = 20'000;
     std::size_t client_id_bytes_max = 256;
     std::chrono::seconds session_expiry_max{std::chrono::hours{24 * 7}};

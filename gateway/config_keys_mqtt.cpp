@@ -386,12 +386,12 @@ constexpr std::array table{
     Key{"mqtt",
         "waiting_logins",
         KeyType::integer,
-        "128",
+        "512",
         {1, 100'000},
         "",
-        "Logins that wait for their password to be verified, one after the other; the next one is "
-        "told\n"
-        "that the server is busy.",
+        "Logins of different users or passwords that wait to be verified, one after the other, "
+        "some\n"
+        "50 ms each; the next one is told that the server is busy.",
         [](Config& config, const KeyValue& value) {
             config.mqtt.waiting_logins_max = keys::number<std::size_t>(value);
         }},

@@ -20,7 +20,7 @@
 namespace milepost::access {
 
 struct LoginLimits {
-    std::size_t queue_max = 128;           // passwords that wait for their scrypt
+    std::size_t queue_max = 512;           // passwords that wait for their scrypt
     std::size_t remembered_max = 20'000;   // logins that were right
     std::size_t refused_max = 2'000;       // logins that were wrong …
     std::chrono::seconds refused_for{10};  // … are refused unseen for so long
