@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <bit>
+#include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 
 namespace milepost::tool {
@@ -13,6 +16,7 @@ namespace milepost::tool {
 namespace {
 
 constexpr std::string_view base64_mark = "base64:";
+constexpr std::size_t piece_bytes = 512;
 
 // How many bytes the UTF-8 character at the front has (RFC 3629); 0: it is none.
 std::size_t utf8_length(std::string_view text) {
@@ -38,67 +42,105 @@ std::size_t utf8_length(std::string_view text) {
     return 0;
 }
 
-constexpr std::array<bool, 256> make_plain() {
-    std::array<bool, 256> plain{};
-    for (std::size_t i = 0x20; i < 0x80; ++i)
-        plain[i] = i != '"' && i != '\\' && i != 0x7F;
-    return plain;
+using Word = std::uint64_t;
+
+static_assert(std::endian::native == std::endian::little, "the first byte is the lowest one");
+
+// How many of the eight bytes, from the first on, are what a JSON string may hold as it is and one
+// byte long: not a control, a quote, a backslash, or beyond ASCII.
+std::size_t plain_bytes(const char* eight) {
+    constexpr Word each = 0x0101010101010101U;
+    Word word = 0;
+    std::memcpy(&word, eight, sizeof word);
+    // Bit 7 of each byte. A borrow or a carry into the next byte begins at one that counts itself.
+    const Word controls = word - each * 0x20U;
+    const Word quotes = (word ^ (each * '"')) - each;
+    const Word backslashes = (word ^ (each * '\\')) - each;
+    const Word deletes = word + each;
+    const Word found = (controls | quotes | backslashes | deletes | word) & (each * 0x80U);
+    return found == 0 ? sizeof word : static_cast<std::size_t>(std::countr_zero(found)) / 8;
 }
 
-constexpr auto plain = make_plain();
+// Copies from `text` what needs no look at more than one byte, eight at a time, with quotes and
+// backslashes escaped; how many bytes of it that were. What is copied is written behind `to`.
+std::size_t append_ascii(std::string_view text, std::string& to) {
+    const auto before = to.size();
+    to.resize(before + 2 * text.size() + sizeof(Word));
+    char* out = to.data() + before;
+    std::size_t at = 0;
+    while (text.size() - at >= sizeof(Word)) {
+        std::memcpy(out, text.data() + at, sizeof(Word));
+        const auto plain = plain_bytes(text.data() + at);
+        at += plain;
+        out += plain;
+        if (plain == sizeof(Word)) continue;
+        if (text[at] != '"' && text[at] != '\\') break;
+        *out++ = '\\';
+        *out++ = text[at++];
+    }
+    to.resize(static_cast<std::size_t>(out - to.data()));
+    return at;
+}
 
-void append_escaped(char letter, std::string& to) {
+void append_one(char letter, std::string& to) {
     switch (letter) {
         case '"': to += "\\\""; break;
         case '\\': to += "\\\\"; break;
         case '\n': to += "\\n"; break;
         case '\r': to += "\\r"; break;
         case '\t': to += "\\t"; break;
-        default: fmt::format_to(std::back_inserter(to), "\\u{:04x}", static_cast<unsigned>(letter));
+        default:
+            if (letter >= ' ' && letter != '\x7f') {
+                to += letter;
+            } else {
+                fmt::format_to(std::back_inserter(to), "\\u{:04x}", static_cast<unsigned>(letter));
+            }
     }
 }
 
-// Appends `text` as a JSON string; false, and nothing appended, if it is not UTF-8.
+// Appends `text` as the inside of a JSON string; false, and nothing appended, if it is not UTF-8.
 bool append_json_text(std::string_view text, std::string& to) {
     const auto before = to.size();
-    to += '"';
-    std::size_t done = 0;
-    std::size_t at = 0;
-    while (at < text.size()) {
-        if (plain[static_cast<unsigned char>(text[at])]) {
-            ++at;
-            continue;
+    while (!text.empty()) {
+        text.remove_prefix(append_ascii(text.substr(0, piece_bytes), to));
+        // What it stopped at, or the last few bytes.
+        for (std::size_t i = 0; i < sizeof(Word) && !text.empty(); ++i) {
+            const auto length = utf8_length(text);
+            if (length == 0) {
+                to.resize(before);
+                return false;
+            }
+            if (length == 1) {
+                append_one(text[0], to);
+            } else {
+                to += text.substr(0, length);
+            }
+            text.remove_prefix(length);
         }
-        const auto length = utf8_length(text.substr(at));
-        if (length == 0) {
-            to.resize(before);
-            return false;
-        }
-        if (length == 1) {
-            to.append(text, done, at - done);
-            append_escaped(text[at], to);
-            done = at + 1;
-        }
-        at += length;
     }
-    to.append(text, done);
-    to += '"';
     return true;
 }
 
-void append_member(std::string_view name, const std::optional<Bytes>& bytes, std::string& to) {
+void append_number(std::int64_t number, std::string& to) {
+    std::array<char, 24> digits;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    to.append(digits.data(), end);
+}
+
+// `head` is what stands before a text, with the quote that begins it: {"key":"
+void append_member(std::string_view head, const std::optional<Bytes>& bytes, std::string& to) {
     const auto before = to.size();
-    to += '"';
-    to += name;
-    if (!bytes) {
-        to += "\":null";
+    to += head;
+    if (bytes && append_json_text(as_text(*bytes), to)) {
+        to += '"';
         return;
     }
-    to += "\":";
-    if (append_json_text(as_text(*bytes), to)) return;
-    to.resize(before);
-    to += '"';
-    to += name;
+    to.resize(before + head.size() - 1);
+    if (!bytes) {
+        to += "null";
+        return;
+    }
+    to.resize(to.size() - 2);
     to += "_base64\":\"";
     append_base64(*bytes, to);
     to += '"';
@@ -106,13 +148,11 @@ void append_member(std::string_view name, const std::optional<Bytes>& bytes, std
 
 void append_headers(std::span<const storage::HeaderView> headers, std::string& to) {
     to += '[';
-    bool first = true;
+    bool is_first = true;
     for (const auto& header : headers) {
-        to += first ? "{" : ",{";
-        first = false;
-        append_member("name", as_bytes(header.name), to);
-        to += ',';
-        append_member("value", header.value, to);
+        append_member(is_first ? R"({"name":")" : R"(,{"name":")", as_bytes(header.name), to);
+        is_first = false;
+        append_member(R"(,"value":")", header.value, to);
         to += '}';
     }
     to += ']';
@@ -155,20 +195,17 @@ void append_csv_bytes(const std::optional<Bytes>& bytes, std::string& to) {
 }  // namespace
 
 void append_ndjson(const ReplayRecord& record, std::string& to) {
-    to += '{';
-    append_member("topic", as_bytes(record.topic), to);
-    fmt::format_to(
-        std::back_inserter(to),
-        ",\"partition\":{},\"offset\":{},\"timestamp\":{},",
-        record.partition,
-        record.offset.value(),
-        record.timestamp.value()
-    );
-    append_member("key", record.key, to);
-    to += ',';
-    append_member("value", record.value, to);
+    append_member(R"({"topic":")", as_bytes(record.topic), to);
+    to += R"(,"partition":)";
+    append_number(record.partition, to);
+    to += R"(,"offset":)";
+    append_number(record.offset.value(), to);
+    to += R"(,"timestamp":)";
+    append_number(record.timestamp.value(), to);
+    append_member(R"(,"key":")", record.key, to);
+    append_member(R"(,"value":")", record.value, to);
     if (!record.headers.empty()) {
-        to += ",\"headers\":";
+        to += R"(,"headers":)";
         append_headers(record.headers, to);
     }
     to += "}\n";

@@ -2,11 +2,13 @@
 #include "gateway/tool/export_format.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/replay_sink.hpp"
+#include "gateway/tool/write_behind.hpp"
 #include "storage/base/units.hpp"
 #include "storage/fs/posix_file_system.hpp"
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <thread>
 
 namespace milepost::tool {
@@ -40,10 +42,10 @@ protected:
     void flush() {
         if (text_.empty()) return;
         write(text_);
-        text_.clear();
     }
 
-    virtual void write(std::string_view text) = 0;
+    // Leaves `text` empty.
+    virtual void write(std::string& text) = 0;
 
 private:
     FileFormat format_;
@@ -63,7 +65,10 @@ public:
     }
 
 protected:
-    void write(std::string_view text) override { print_out(text); }
+    void write(std::string& text) override {
+        print_out(text);
+        text.clear();
+    }
 };
 
 class FileSink final : public TextSink {
@@ -77,7 +82,6 @@ public:
     )
         : TextSink(format, bytes > 0)
         , path_(std::move(path))
-        , bytes_(bytes)
         , count_(count) {
         auto opened = files_.open(path_, storage::OpenMode::create);
         if (!opened) refuse(opened.error());
@@ -98,6 +102,7 @@ public:
             throw Failure{exit_run_time, path_.string() + " is there already, and not empty"};
         }
         if (*size > bytes) must(file_->truncate(bytes));
+        writer_.emplace(*file_, bytes);
         if (bytes > 0) return;
         const auto folder = path_.has_parent_path() ? path_.parent_path() : ".";
         must(files_.sync_directory(folder));
@@ -107,15 +112,12 @@ public:
 
     std::uint64_t settle() override {
         flush();
-        must(file_->sync());
-        return bytes_;
+        must(writer_->sync());
+        return writer_->end();
     }
 
 protected:
-    void write(std::string_view text) override {
-        must(file_->write_at(storage::FilePosition{bytes_}, as_bytes(text)));
-        bytes_ += text.size();
-    }
+    void write(std::string& text) override { must(writer_->append(text)); }
 
 private:
     [[noreturn]] void refuse(const ErrorCode& error) const {
@@ -129,7 +131,7 @@ private:
     storage::PosixFileSystem files_;
     std::filesystem::path path_;
     std::unique_ptr<storage::File> file_;
-    std::uint64_t bytes_;
+    std::optional<WriteBehind> writer_;
     std::uint64_t count_;
 };
 

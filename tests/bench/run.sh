@@ -5,6 +5,8 @@
 #   tests/bench/run.sh --log [--only PART,…]                  the log alone: one table of goals and figures
 #   tests/bench/run.sh --connections N [--only PART,…]      storms, idle connections, kept sessions, misuse
 #   tests/bench/run.sh --upstream [--records N] [--only PART,…]   a backlog into a real Apache Kafka
+#   tests/bench/run.sh --replay [--records N] [--only PART,…]     milepost replay to a file, to Kafka, over MQTT
+#   tests/bench/run.sh --newcomer [--starts N]               start to first reading in Kafka, idle memory
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packaging/install-build-deps.sh
@@ -23,6 +25,18 @@ if [ "${1:-}" = --upstream ]; then
     packaging/install-build-deps.sh --tests
     cmake --build --preset release --target milepostd milepost mqtt_load bare_producer make_recording
     exec python3 tests/bench/upstream.py --bin build/release/bin "$@"
+fi
+if [ "${1:-}" = --newcomer ]; then
+    shift
+    packaging/install-build-deps.sh --tests
+    cmake --build --preset release --target milepostd milepost
+    exec python3 tests/bench/newcomer.py "$@"
+fi
+if [ "${1:-}" = --replay ]; then
+    shift
+    packaging/install-build-deps.sh --tests
+    cmake --build --preset release --target milepostd milepost bare_producer bare_publisher make_recording
+    exec python3 tests/bench/replay.py --bin build/release/bin "$@"
 fi
 case " $*" in *" --mosquitto"*) packaging/install-build-deps.sh --tests ;; esac
 cmake --build --preset release --target milepostd milepost mqtt_load bare_loop slow_sync

@@ -19,6 +19,7 @@ import testbed
 import wire
 
 RECORDS = 20_000  # --full: 100,000
+KILL_LIMIT_S = 60
 
 
 def arguments():
@@ -38,6 +39,18 @@ def milepost(*words, code=0):
     if done.returncode != code:
         raise checks.Failed(f"milepost {' '.join(map(str, words))}: exit {done.returncode} {done.stderr.decode()[-500:]}")
     return done
+
+
+def kill_when(command, progress, amount, log):
+    """Starts it, and kills it as soon as `progress()` is `amount` more than it was. True: it was still at work."""
+    before = progress()
+    process = subprocess.Popen([*map(str, command)], stderr=log)
+    try:
+        processes.wait_until(lambda: progress() >= before + amount or process.poll() is not None, within_s=KILL_LIMIT_S,
+                             every_s=0.005, what=f"{amount} more than {before}")
+    finally:
+        process.kill()
+    return process.wait() == -9
 
 
 def from_kafka(kafka, folder, data, size, draw):
@@ -70,12 +83,9 @@ def from_kafka(kafka, folder, data, size, draw):
     expected = milepost("export", "--from", source).stdout
     out = folder / "from-kafka"
     command = [str(checks.program("milepost")), "replay", "--from", source, "--to", str(out), "--speed"]
-    done = 0
-    for _ in range(size.kills):
-        process = subprocess.Popen([*command, f"{RECORDS // (2 * size.kills)}/s"], stderr=subprocess.DEVNULL)
-        time.sleep(draw.uniform(0.5, 2.5 if size.full else 1.2))
-        process.kill()
-        done += process.wait() == -9
+    each = 2 * len(expected) // (3 * size.kills)
+    done = sum(kill_when([*command, f"{RECORDS // size.kills}/s"], lambda: out.exists() and out.stat().st_size,
+                         draw.choice((0, 1, draw.randrange(each))), subprocess.DEVNULL) for _ in range(size.kills))
     expect(done == size.kills, f"from Kafka to a file: killed {done} times, {out.stat().st_size} bytes written")
     milepost(*command[1:], "max")
     expect(out.read_bytes() == expected, "every record is in the file once, in order")
@@ -105,6 +115,11 @@ def open_transaction(kafka, folder, data):
            f"{len(found)} records of {end()} offsets are committed, and read without a wait for the others")
 
 
+def arrived(kafka):
+    """Records, and what ends transactions, on all partitions of the topic."""
+    return sum(wire.offsets(kafka.bootstrap, "vehicle.telemetry").values())
+
+
 def main():
     size = arguments()
     draw = random.Random(size.seed)
@@ -122,12 +137,10 @@ def main():
             command = [str(program), "replay", "--data-dir", str(data), "--to", f"kafka://{kafka.bootstrap}",
                        "--resume", str(folder / "state"), "--speed"]
             with open(folder / "log", "wb") as log:
-                done = 0
-                for _ in range(size.kills):
-                    process = subprocess.Popen([*command, f"{RECORDS // (2 * size.kills)}/s"], stderr=log)
-                    time.sleep(draw.uniform(0.5, 3))
-                    process.kill()
-                    done += process.wait() == -9
+                # Some as early as they come, most in the middle of one of many transactions.
+                done = sum(kill_when([*command, f"{RECORDS // size.kills}/s"], lambda: arrived(kafka),
+                                     draw.choice((0, 1, *(draw.randrange(RECORDS // size.kills) for _ in range(4)))), log)
+                           for _ in range(size.kills))
                 expect(done == size.kills, f"killed {done} times")
                 last = subprocess.run([*command, "max"], stderr=log, timeout=120, check=False)
             said = (folder / "log").read_text()

@@ -206,6 +206,26 @@ TEST_CASE("export: what NDJSON says is read back without loss", "[replay]") {
     }
 }
 
+TEST_CASE("export: each byte is escaped where it stands, whatever is around it", "[replay]") {
+    NdjsonParser parser;
+    for (int byte = 0; byte < 0x100; ++byte) {
+        for (std::size_t at = 0; at < 20; ++at) {
+            std::string value(19, 'x');
+            value.insert(at, 1, static_cast<char>(byte));
+            const ReplayRecord record{.topic = "t", .value = as_bytes(value)};
+            std::string line;
+            append_ndjson(record, line);
+            REQUIRE(line.find('\n') == line.size() - 1);
+            std::string problem;
+            const auto* back = parser.parse({line.data(), line.size() - 1}, problem);
+            INFO(line << problem);
+            REQUIRE(back != nullptr);
+            REQUIRE(bytes_of(back->value) == value);
+            REQUIRE((line.find("base64") != line.npos) == (byte >= 0x80));
+        }
+    }
+}
+
 TEST_CASE("export: CSV tells null from empty, and marks base64", "[replay]") {
     ReplayRecord record{.topic = "t", .timestamp = Timestamp{7}};
     const auto line = [&] {
