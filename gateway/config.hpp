@@ -147,10 +147,10 @@ struct LoadedConfig {
     std::vector<ConfigError> errors;  // in the order of the file
 };
 
-// Says why a librdkafka property may not be set, or nullopt. Given by app: config does not know
-// librdkafka.
-using PropertyCheck =
-    std::function<std::optional<std::string>(std::string_view name, std::string_view value)>;
+// Says why a librdkafka property may not be set with that delivery, or nullopt. Given by app:
+// config does not know librdkafka.
+using PropertyCheck = std::function<
+    std::optional<std::string>(std::string_view name, std::string_view value, Delivery delivery)>;
 
 // Reads and checks the file. Every semantic error at once; a TOML syntax error ends the file.
 [[nodiscard]] LoadedConfig load_config(

@@ -203,7 +203,7 @@ void check_upstream(const Config& config, const PropertyCheck& check_property, F
     }
     if (!check_property) return;
     for (const auto& [name, value] : upstream.librdkafka) {
-        if (auto reason = check_property(name, value)) {
+        if (auto reason = check_property(name, value, upstream.delivery)) {
             findings.push_back(
                 {"upstream.librdkafka." + name,
                  fmt::format("upstream.librdkafka.{}: {}", name, *reason)}

@@ -9,7 +9,24 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+
+namespace {
+
+std::optional<std::string> check_property(
+    std::string_view name,
+    std::string_view value,
+    milepost::Delivery delivery
+) {
+    auto reason = milepost::upstream::check_property(name, value);
+    if (reason || delivery != milepost::Delivery::exactly_once) return reason;
+    return milepost::upstream::check_transactional_property(name, value);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
     using namespace milepost;
@@ -17,7 +34,7 @@ int main(int argc, char** argv) {
     const auto flags = parse_flags(argc, argv, exit_status);
     if (!flags) return exit_status;
 
-    auto loaded = load_config(flags->config, upstream::check_property);
+    auto loaded = load_config(flags->config, check_property);
     for (const auto& error : loaded.errors)
         std::fprintf(stderr, "%s\n", error.text().c_str());
     if (!loaded.errors.empty()) return static_cast<int>(ExitStatus::configuration);

@@ -53,6 +53,13 @@ struct ProducerSettings {
     std::string_view value
 );
 
+// The same for what librdkafka refuses only of a producer with transactions, and only when that is
+// made. For properties that check_property accepts.
+[[nodiscard]] std::optional<std::string> check_transactional_property(
+    std::string_view name,
+    std::string_view value
+);
+
 // One line when the library cannot do what the properties ask for (SCRAM before 2.6.1 against
 // Kafka 4); `library_version` as rd_kafka_version() gives it.
 [[nodiscard]] std::optional<std::string> library_warning(

@@ -56,6 +56,14 @@ constexpr std::array bounds = {
     Bound{"statistics.interval.ms", 1'000, 30'000, seen_brokers},
 };
 
+// librdkafka's own condition on a transactional producer.
+constexpr std::int64_t request_margin_ms = 100;
+constexpr Bound transactional_bound{
+    "socket.timeout.ms",
+    10,
+    transaction_timeout.count() + request_margin_ms,
+    "with delivery = \"exactly_once\" a request must not outlive its transaction"};
+
 std::optional<std::string> out_of_bounds(const Bound& bound, std::string_view value) {
     std::int64_t number = 0;
     const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -97,6 +105,14 @@ std::optional<std::string> check_property(std::string_view name, std::string_vie
     if (rule == nullptr && set != RD_KAFKA_CONF_UNKNOWN) return refused(not_known_yet);
     if (set == RD_KAFKA_CONF_OK) return std::nullopt;
     return std::string{error.data()};
+}
+
+std::optional<std::string> check_transactional_property(
+    std::string_view name,
+    std::string_view value
+) {
+    if (name != transactional_bound.name) return std::nullopt;
+    return out_of_bounds(transactional_bound, value);
 }
 
 std::optional<std::string> library_warning(const Properties& properties, int version) {

@@ -60,6 +60,13 @@ def mistakes(folder):
         said = (done.stdout + done.stderr).strip()
         expect(done.returncode == EX_CONFIG, f"{name} exits 78: {said}")
         expect(f"wrong.toml:{line}:" in said and word in said, f"and names line {line} and {word}")
+    slow = ('data_dir = "D"\n[upstream]\nbootstrap_servers = "127.0.0.1:1"\n{}[upstream.librdkafka]\n'
+            '"socket.timeout.ms" = 60101\n').replace('"D"', f'"{folder}/d"')
+    done = milepostd("--config", written(folder, "slow.toml", slow.format("")), "--check-config")
+    expect(done.returncode == EX_CONFIG and "slow.toml:5:" in done.stderr and "exactly_once" in done.stderr,
+           f"a time-out that librdkafka would refuse of transactions exits 78: {done.stderr.strip()}")
+    done = milepostd("--config", written(folder, "slow.toml", slow.format('delivery = "at_least_once"\n')), "--check-config")
+    expect(done.returncode == 0, f"and is good at least once {done.stderr.strip()}")
     both = written(folder, "both.toml", f'data_dir = "{folder}/d"\nfirst_wrong = 1\nsecond_wrong = 2\n')
     done = milepostd("--config", both, "--check-config")
     expect("first_wrong" in done.stdout + done.stderr and "second_wrong" in done.stdout + done.stderr,

@@ -300,15 +300,23 @@ TEST_CASE("config: a syntax error has its place and ends the file", "[config]") 
 }
 
 TEST_CASE("config: a property that would break a promise is refused at its place", "[config]") {
-    const auto check = [](std::string_view name, std::string_view) -> std::optional<std::string> {
+    const auto check = [](std::string_view name, std::string_view, Delivery delivery
+                       ) -> std::optional<std::string> {
         if (name == "acks") return "acks is always all";
+        if (name == "linger.ms" && delivery == Delivery::exactly_once) return "too long";
         return std::nullopt;
     };
-    const auto errors =
-        errors_of(std::string{whole} + "[upstream.librdkafka]\nlog_level = 1\nacks = 1", check);
+    const auto properties = std::string{"[upstream.librdkafka]\nlog_level = 1\nacks = 1\n"} +
+                            "linger.ms = 9";
     CHECK(
-        errors ==
-        std::vector<std::string>{"m.toml:6:1: upstream.librdkafka.acks: acks is always all"}
+        errors_of(std::string{whole} + properties, check) ==
+        std::vector<std::string>{
+            "m.toml:6:1: upstream.librdkafka.acks: acks is always all",
+            "m.toml:7:8: upstream.librdkafka.linger.ms: too long"}
+    );
+    CHECK(
+        errors_of(std::string{whole} + "delivery = \"at_least_once\"\n" + properties, check) ==
+        std::vector<std::string>{"m.toml:7:1: upstream.librdkafka.acks: acks is always all"}
     );
 }
 

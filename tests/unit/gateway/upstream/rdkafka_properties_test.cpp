@@ -1,5 +1,7 @@
 #include "gateway/upstream/client_settings.hpp"
 #include "gateway/upstream/property_rules.hpp"
+#include "gateway/upstream/rdkafka_producer.hpp"
+#include "gateway/upstream/waker.hpp"
 
 #include <catch2/catch.hpp>
 #include <librdkafka/rdkafka.h>
@@ -122,6 +124,29 @@ TEST_CASE("properties: a hang must end, and the status must know its brokers", "
     CHECK_FALSE(check_property("socket.max.fails", "1"));
     CHECK(check_property("statistics.interval.ms", "0"));
     CHECK_FALSE(check_property("statistics.interval.ms", "1000"));
+}
+
+TEST_CASE(
+    "properties: what only a transactional producer refuses is refused before",
+    "[upstream]"
+) {
+    const auto is_made = [](const std::string& name, const std::string& value) {
+        Waker waker;
+        std::string problem;
+        const ProducerSettings settings{
+            .client = {.bootstrap_servers = "127.0.0.1:1", .properties = {{name, value}}},
+            .transactional_id = "t",
+            .group_id = "g"};
+        return make_rdkafka_transactional(settings, waker, problem).has_value();
+    };
+    const std::string name = "socket.timeout.ms";
+    CHECK_FALSE(check_property(name, "60101"));
+    // The last that the library takes, and the first that it does not.
+    CHECK_FALSE(check_transactional_property(name, "60100"));
+    CHECK(is_made(name, "60100"));
+    CHECK(check_transactional_property(name, "60101"));
+    CHECK_FALSE(is_made(name, "60101"));
+    CHECK_FALSE(check_transactional_property("log_level", "7"));
 }
 
 TEST_CASE("properties: what would break a promise is refused with the reason", "[upstream]") {
