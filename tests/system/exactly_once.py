@@ -129,7 +129,8 @@ class Run:
 
     def records(self, isolation):
         return [record for topic in TOPICS
-                for record in testbed.consume(self.kafka.bootstrap, topic, isolation=isolation)]
+                for record in testbed.consume(self.kafka.bootstrap, topic, isolation=isolation,
+                                              count=self.gateway.forwarded(topic))]
 
     def more(self, seconds=3):
         fleet = self._fleet(seconds)

@@ -112,7 +112,8 @@ class MainJob:
         return int(self.size.vehicles * self.size.rate * self.size.duration * 599 / 600)
 
     def account(self, readings):
-        records = [record for topic in TOPICS for record in testbed.consume(self.kafka.bootstrap, topic)]
+        records = [record for topic in TOPICS
+                   for record in testbed.consume(self.kafka.bootstrap, topic, count=self.gateway.forwarded(topic))]
         found = account.of(records, readings)
         say(f"Kafka's console consumer: {len(records)} records; {found}")
         expect(found.lost == 0, "every acknowledged reading is upstream")

@@ -148,7 +148,7 @@ def main():
             say(said.strip().splitlines()[-1])
             again = subprocess.run([*command, "max"], stderr=subprocess.PIPE, timeout=60, check=False)
             expect(again.returncode == 0 and b"done already" in again.stderr, "what is done is not sent again")
-            records = testbed.consume(kafka.bootstrap, "vehicle.telemetry")
+            records = testbed.consume(kafka.bootstrap, "vehicle.telemetry", count=RECORDS)
             numbers = {}
             for record in records:
                 numbers.setdefault(record.partition, []).append(int(record.value.split()[0]))

@@ -147,7 +147,7 @@ class Forwarding:
         readings = {}
         for file in self.ledgers:
             readings.update(ledger.read(file))
-        records = testbed.consume(self.kafka.bootstrap, TOPIC)
+        records = testbed.consume(self.kafka.bootstrap, TOPIC, count=self.gateway.forwarded(TOPIC))
         found = account.of(records, readings)
         ids = collections.Counter(header for record in records for header in record.headers
                                   if header.startswith("mp.id:"))

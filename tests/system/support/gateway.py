@@ -156,6 +156,10 @@ class Gateway:
 
     # The operator's tool
 
+    def forwarded(self, topic):
+        """How many of the topic's records it has counted as forwarded since its log began."""
+        return sum(row["forwarded"] for row in self.status()["partitions"] if row["topic"] == topic)
+
     def tool(self, *arguments, allowed=(0,), limit_s=TOOL_LIMIT_S):
         done = subprocess.run([str(self._tool), *map(str, arguments)], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit_s)

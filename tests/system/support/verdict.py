@@ -21,10 +21,13 @@ def figures(gateway, ledgers, *, settle_s=60, allowed=(0,)):
     return json.loads(done.stdout)
 
 
-def consumed(bootstrap, topics, isolation="read_committed", idle_ms=5000):
-    """By a console consumer for each topic, at the same time: each waits for what may still come."""
+def consumed(bootstrap, topics, isolation="read_committed", counts=None):
+    """By a console consumer for each topic, at the same time: each waits for what may still come. `counts`: how many
+    there are at least, by topic."""
+    def read_one(topic):
+        return testbed.consume(bootstrap, topic, isolation=isolation, count=(counts or {}).get(topic, 0))
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        read = pool.map(lambda topic: testbed.consume(bootstrap, topic, isolation=isolation, idle_ms=idle_ms), topics)
+        read = pool.map(read_one, topics)
         return [record for records in read for record in records]
 
 
@@ -50,7 +53,7 @@ def expect_once_in_order(gateway, bootstrap, topics, ledgers, what, settle_s=60)
     said = figures(gateway, ledgers, settle_s=settle_s)
     wrong = {name: said[name] for name in WRONG}
     expect(not any(wrong.values()), f"{what}: reconcile says {wrong}")
-    records = consumed(bootstrap, topics)
+    records = consumed(bootstrap, topics, counts={topic: gateway.forwarded(topic) for topic in topics})
     found = by_consumer(records, ledgers)
     doubled = doubled_ids(records)
     expect(not doubled, f"{what}: {len(records)} records upstream, no mp.id twice {doubled[:3]}")
