@@ -12,7 +12,7 @@ namespace milepost::forward {
 class TransactionSize {
 public:
     static constexpr std::size_t records_first = 500;
-    static constexpr std::size_t records_most = 30'000;
+    static constexpr std::size_t records_most = 100'000;
 
     [[nodiscard]] std::size_t records() const { return records_; }
 
