@@ -4,7 +4,7 @@
 #                                                             durable ingest over MQTT
 #   tests/bench/run.sh --log [--only PART,…]                  the log alone: one table of goals and figures
 #   tests/bench/run.sh --connections N [--only PART,…]      storms, idle connections, kept sessions, misuse
-#   tests/bench/run.sh --upstream [--records N] [--only PART,…]   a backlog into a real Apache Kafka
+#   tests/bench/run.sh --upstream [--records N] [--rounds N] [--only PART,…]   a backlog into a real Apache Kafka
 #   tests/bench/run.sh --replay [--records N] [--only PART,…]     milepost replay to a file, to Kafka, over MQTT
 #   tests/bench/run.sh --newcomer [--starts N]               start to first reading in Kafka, idle memory
 set -euo pipefail

@@ -4,15 +4,20 @@ the same readings, in turn, in the same run. Then an outage and what comes after
 factor on shared machines, ratios of one run count.
 
     tests/bench/run.sh --upstream                       1,000,000 records
-    tests/bench/run.sh --upstream --records 10000000 --only lz4
+    tests/bench/run.sh --upstream --records 10000000 --only lz4,arriving
+    tests/bench/run.sh --upstream --only zstd --rounds 3        the medians
+    tests/bench/run.sh --upstream --only end_to_end,one_core    beside mosquitto_sub | kcat; on one core
 """
 
 import argparse
 import collections
+import contextlib
 import json
+import os
 import pathlib
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,8 +28,10 @@ sys.path.insert(0, str(ROOT / "tests" / "kafka"))
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 # pylint: disable=wrong-import-position
 from support import checks, gateway as gateway_module, mqtt  # noqa: E402
+from mosquitto_pipeline import Pipeline  # noqa: E402
 import processes  # noqa: E402
 import testbed  # noqa: E402
+import wire  # noqa: E402
 
 TOPIC, PARTITIONS = "vehicle.telemetry", 4
 VALUES = 65_536  # of the backlog, which the bare producer sends again and again
@@ -35,7 +42,8 @@ DELIVERIES = (("at least once", {"delivery": "at_least_once"}),
               ("exactly once, 2 producers", {"delivery": "exactly_once", "producers": 2}))
 DRAIN_LIMIT_S = 600
 BACK_RECORDS = 150_000
-LIVE_EVERY_S = 0.01
+ARRIVING_PER_S = 10_000
+IDLE_S = 5
 
 # Seconds for all of it, CPU seconds of the sender and of the broker, bytes both ways on TCP, the most resident memory.
 Figures = collections.namedtuple("Figures", "records seconds cpu_s broker_cpu_s sent received high_mib")
@@ -107,7 +115,7 @@ class Bench:
             pid = gateway.pid()
             began = processes.wait_until(lambda: confirmed(gateway) > 0 and time.monotonic(), within_s=60, every_s=0.002,
                                          what="the first record is confirmed")
-            processes.wait_until(lambda: confirmed(gateway) >= self.size.records, within_s=DRAIN_LIMIT_S, every_s=0.02,
+            processes.wait_until(lambda: confirmed(gateway) >= self.size.records, within_s=DRAIN_LIMIT_S, every_s=0.05,
                                  what="all records are confirmed")
             took = time.monotonic() - began
             found = Figures(self.size.records, took, cpu_s(pid), cpu_s(self.broker_pid) - broker_before,
@@ -144,16 +152,68 @@ class Bench:
             yield killed, waiting, first - answered, ended - answered
 
     def load(self, gateway, seconds, connections=100, window=20):
-        done = subprocess.run([self.size.bin / "mqtt_load", "--port", str(gateway.mqtt_port), "--connections",
-                               str(connections), "--window", str(window), "--seconds", str(seconds), "--warmup", "0",
-                               "--pid", str(gateway.pid())], stdout=subprocess.PIPE, check=True, text=True)
-        self.loaded = json.loads(done.stdout)
+        self.loaded = self.await_load(self.begin_load(gateway.mqtt_port, seconds, connections, window))
 
-    def live(self, keys, connections, window):
-        """Readings come and are forwarded at the same time."""
+    def begin_load(self, port, seconds, connections=100, window=20, rate=0):
+        return processes.start([self.size.bin / "mqtt_load", "--port", str(port), "--connections", str(connections),
+                                "--window", str(window), "--seconds", str(seconds), "--warmup", "0", "--rate", str(rate)],
+                               stdout=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def await_load(load):
+        said = load.communicate()[0]
+        if load.returncode != 0:
+            sys.exit(f"upstream: mqtt_load ends with {load.returncode}")
+        return json.loads(said)
+
+    def arriving(self, keys, load_s, codec="lz4"):
+        """A backlog is forwarded while readings come; or with an empty log: what their acks take without."""
+        data = None
+        if load_s is not None:
+            data = self.folder / "data"
+            shutil.copytree(self.backlog, data)
+        with self.gateway(data, compression=codec, **keys) as gateway:
+            gateway.start()
+            if load_s is None:
+                self.load(gateway, seconds=0.2)  # topics are known then
+                acks = self.await_load(self.begin_load(gateway.mqtt_port, IDLE_S, window=1000, rate=ARRIVING_PER_S))
+                gateway.terminate()
+                return acks, None
+            began = processes.wait_until(lambda: confirmed(gateway) > 0 and time.monotonic(), within_s=60, every_s=0.002,
+                                         what="the first record is confirmed")
+            load = self.begin_load(gateway.mqtt_port, load_s, window=1000, rate=ARRIVING_PER_S)
+            processes.wait_until(lambda: confirmed(gateway) >= self.size.records, within_s=DRAIN_LIMIT_S, every_s=0.05,
+                                 what="as many as waited are confirmed")
+            took = time.monotonic() - began
+            acks = self.await_load(load)
+            found = Figures(self.size.records, took, cpu_s(gateway.pid()), 0, 0, 0, high_mib(gateway.pid()))
+            gateway.terminate()
+        shutil.rmtree(data)
+        return acks, found
+
+    def pipeline(self, codec, window):
+        """The same load through mosquitto and mosquitto_sub | kcat: records a second to the last in Kafka, CPU a million."""
+        self.number += 1
+        topic = f"piped.{self.number}"
+        self.kafka.create_topic(topic, PARTITIONS)
+        with Pipeline(self.folder / f"pipe{self.number}", self.kafka.bootstrap, topic, codec) as pipe:
+            before = [cpu_s(pid) for pid in pipe.pids()]
+            began = time.monotonic()
+            loaded = self.await_load(self.begin_load(pipe.mqtt_port, self.size.seconds, window=window))
+            count = processes.wait_until(
+                lambda: (there := sum(wire.offsets(self.kafka.bootstrap, topic).values())) >= loaded["messages"] and there,
+                within_s=120, what="all is in Kafka")
+            took = time.monotonic() - began
+            used = sum(map(cpu_s, pipe.pids())) - sum(before)
+        return loaded["rate"], count / took, used / count * 1e6
+
+    def live(self, keys, connections, window, core=None):
+        """Readings come and are forwarded at the same time; the gateway on `core` alone, if given."""
         with self.gateway(None, **keys) as gateway:
             gateway.start()
             pid = gateway.pid()
+            if core is not None:
+                pin(pid, core)
             cpu_before = cpu_s(pid)
             began = time.monotonic()
             self.load(gateway, self.size.seconds, connections, window)
@@ -161,6 +221,12 @@ class Bench:
             took, used, count = time.monotonic() - began, cpu_s(pid) - cpu_before, confirmed(gateway)
             gateway.terminate()
         return self.loaded["rate"], count / took, used / count * 1e6
+
+
+def pin(pid, core):
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), {core})
 
 
 def confirmed(gateway):
@@ -171,10 +237,11 @@ def lag(gateway):
     return gateway.status()["upstream"]["backlog_records"]
 
 
-def show(codec, name, figures, bare):
+def show(codec, name, figures, bare, ratio=None):
     million = figures.records / 1e6
     rate = figures.records / figures.seconds
-    print(f"{codec:>5} | {name:<26} | {rate:>9,.0f} {rate * bare.seconds / bare.records:>5.2f} | "
+    ratio = ratio or bare.seconds / figures.seconds
+    print(f"{codec:>5} | {name:<26} | {rate:>9,.0f} {ratio:>5.2f} | "
           f"{figures.cpu_s / million:>6.2f} {figures.broker_cpu_s / million:>6.2f} | "
           f"{figures.sent / figures.records:>6.1f} {figures.received / figures.records:>5.2f} | {figures.high_mib:>6.0f}",
           flush=True)
@@ -185,7 +252,8 @@ def arguments():
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=4, help="of live load")
-    parser.add_argument("--only", default="none,lz4,zstd,live,back", help="parts, with commas")
+    parser.add_argument("--rounds", type=int, default=1, help="of the codecs' parts; medians are shown")
+    parser.add_argument("--only", default="none,lz4,zstd,arriving,live,end_to_end,one_core,back", help="parts, with commas")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
     return chosen
@@ -196,10 +264,62 @@ def drains(bench, codecs):
           "broker; TCP bytes a record; the most resident memory")
     print("codec | sender                     | records/s ratio |    CPU broker |   sent  got. |    MiB")
     for codec in codecs:
-        bare = bench.bare(codec)
+        rounds = [[bench.bare(codec), *(bench.drain(codec, keys) for _, keys in DELIVERIES)] for _ in range(bench.size.rounds)]
+        bare = middle(figures[0] for figures in rounds)
         show(codec, "librdkafka alone", bare, bare)
-        for name, keys in DELIVERIES:
-            show(codec, name, bench.drain(codec, keys), bare)
+        for number, (name, _) in enumerate(DELIVERIES, 1):
+            ratio = statistics.median(figures[0].seconds / figures[number].seconds for figures in rounds)
+            show(codec, name, middle(figures[number] for figures in rounds), bare, ratio)
+
+
+def middle(figures):
+    """The round of median length, with the most memory of all."""
+    ordered = sorted(figures, key=lambda each: each.seconds)
+    return ordered[len(ordered) // 2]._replace(high_mib=max(each.high_mib for each in ordered))
+
+
+def arriving(bench):
+    bare = bench.bare("lz4")
+    rate = bare.records / bare.seconds
+    print(f"{bench.size.records:,} wait, lz4, {ARRIVING_PER_S:,}/s arrive; librdkafka alone {rate:,.0f}/s; acks without a backlog")
+    print("sender                     | records/s ratio |    CPU |    MiB | ack p50, p99 ms  idle p50, p99 | of idle's p99")
+    for name, keys in DELIVERIES[:2]:
+        idle, _ = bench.arriving(keys, None)
+        acks, found = bench.arriving(keys, bare.seconds)
+        print(f"{name:<26} | {found.records / found.seconds:>9,.0f} {bare.seconds / found.seconds:>5.2f} | "
+              f"{found.cpu_s / found.records * 1e6:>6.2f} | {found.high_mib:>6.0f} | "
+              f"{acks['p50_us'] / 1e3:>6.2f} {acks['p99_us'] / 1e3:>8.2f}  {idle['p50_us'] / 1e3:>8.2f} {idle['p99_us'] / 1e3:>6.2f}"
+              f" | {acks['p99_us'] / idle['p99_us']:>5.2f}", flush=True)
+
+
+def live(bench, ways, core=None):
+    print(f"{'one core' if core is not None else 'live':<9} | sender                     | acknowledged/s  forwarded/s    CPU")
+    for connections, window in ways:
+        for name, keys in DELIVERIES[:2 if core is not None else 3]:
+            rate, forwarded, used = bench.live(keys, connections, window, core)
+            print(f"{f'{connections} x {window}':>9} | {name:<26} | {rate:>14,.0f} {forwarded:>12,.0f} {used:>6.2f}", flush=True)
+
+
+def one_core(bench):
+    """The gateway has a core of its own; Kafka, the load and this program share the other."""
+    everywhere = os.sched_getaffinity(0)
+    first, *others = sorted(everywhere)
+    pin(bench.broker_pid, others[-1])
+    os.sched_setaffinity(0, {others[-1]})
+    live(bench, ((100, 20), (100, 1)), core=first)
+    os.sched_setaffinity(0, everywhere)
+    for thread in pathlib.Path(f"/proc/{bench.broker_pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), everywhere)
+
+
+def end_to_end(bench):
+    print("end to end, 100 x 20, lz4: from the first PUBLISH to the last record in Kafka")
+    print("way                             | acknowledged/s   in Kafka/s ratio |    CPU")
+    theirs = bench.pipeline("lz4", 20)
+    for name, found in (("mosquitto, mosquitto_sub | kcat", theirs),
+                        *((name, bench.live({**keys, "compression": "lz4"}, 100, 20)) for name, keys in DELIVERIES[:2])):
+        print(f"{name:<31} | {found[0]:>14,.0f} {found[1]:>12,.0f} {found[1] / theirs[1]:>5.2f} | {found[2]:>6.2f}", flush=True)
 
 
 def main():
@@ -215,13 +335,14 @@ def main():
         codecs = [codec for codec in CODECS if codec in size.only]
         if codecs:
             drains(bench, codecs)
+        if "arriving" in size.only:
+            arriving(bench)
         if "live" in size.only:
-            print("live      | sender                     | acknowledged/s  forwarded/s    CPU")
-            for connections, window in ((100, 20), (100, 1)):
-                for name, keys in DELIVERIES:
-                    rate, forwarded, used = bench.live(keys, connections, window)
-                    print(f"{f'{connections} x {window}':>9} | {name:<26} | {rate:>14,.0f} {forwarded:>12,.0f} {used:>6.2f}",
-                          flush=True)
+            live(bench, ((100, 20), (100, 1)))
+        if "end_to_end" in size.only:
+            end_to_end(bench)
+        if "one_core" in size.only:
+            one_core(bench)
         if "back" in size.only:
             print("Kafka back | sender                     | waiting   first record   all, seconds from its first answer")
             for name, keys in DELIVERIES[:2]:
