@@ -13,8 +13,8 @@ using std::chrono::seconds;
 
 // How long a turn may be held up by asking the brokers; reports come late then, but none is lost.
 constexpr seconds metadata_wait{1};
-// Counted from before the asking, which waits for a broker and takes one that comes at once: so while
-// there is none, somebody asks all the time.
+// Counted from before the asking, which waits for a broker and takes one that comes at once: so
+// while there is none, somebody asks all the time.
 constexpr milliseconds metadata_retry_first{100};
 constexpr seconds metadata_retry_most = metadata_wait;
 constexpr seconds create_topic_wait{5};

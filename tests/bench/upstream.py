@@ -106,9 +106,13 @@ class Bench:
                                       upstream_keys=keys, extra_first=f'gateway_id = "bench{self.number}"\n',
                                       extra="[time]\nrequire_sync = false\n")
 
+    def copy_backlog(self, data):
+        shutil.copytree(self.backlog, data)
+        os.sync()  # else the disk is busy with the copy when the gateway's commits come
+
     def drain(self, codec, keys):
         data = self.folder / "data"
-        shutil.copytree(self.backlog, data)
+        self.copy_backlog(data)
         broker_before = cpu_s(self.broker_pid)
         with self.gateway(data, compression=codec, **keys) as gateway:
             gateway.start()
@@ -171,7 +175,7 @@ class Bench:
         data = None
         if load_s is not None:
             data = self.folder / "data"
-            shutil.copytree(self.backlog, data)
+            self.copy_backlog(data)
         with self.gateway(data, compression=codec, **keys) as gateway:
             gateway.start()
             if load_s is None:

@@ -73,7 +73,7 @@ TEST_CASE("topic_gate: a topic goes when the brokers know it", "[forward]") {
     CHECK_FALSE(bench.gate.wait());
 }
 
-TEST_CASE("topic_gate: nobody answers: asked again, ever less often, to every second", "[forward]") {
+TEST_CASE("topic_gate: nobody answers: asked again, ever less often, every second", "[forward]") {
     Bench bench;
     bench.upstream.answers = false;
     bench.add("t", 1);
