@@ -78,7 +78,9 @@ public:
 
     void put(const ReplayRecord& record) override {
         const auto& topic = open(std::string{record.topic});
-        if (position_topic_.empty()) position_topic_ = record.topic;
+        // There is none of this job's yet. But to ask for it has the broker make the topic of the
+        // positions, if it is new, and choose a coordinator.
+        if (position_topic_.empty()) find_position(std::string{record.topic});
         if (!is_open_) begin();
         const upstream::OutgoingRecord outgoing{
             .topic = topic.id,
@@ -179,6 +181,7 @@ private:
             while (!(done = client_.transactions->take_done())) {
                 waker_.wait(wait_slice);
                 serve();
+                if (monotonic_now() >= end) give_up(step);
             }
             if (done->result == StepResult::done) return std::move(done->positions);
             const bool is_again = done->result == StepResult::again && monotonic_now() < end;
@@ -194,6 +197,18 @@ private:
             waker_.wait(retry_pause);
             serve();
         }
+    }
+
+    // librdkafka 2.0.2 has been seen to wait for ever in send_offsets_to_transaction, whatever
+    // limit it was given. What the transaction held is sent again by the replay that goes on.
+    [[noreturn]] void give_up(Step step) const {
+        throw Failure{
+            exit_unavailable,
+            fmt::format(
+                "Kafka: {}: no answer for {} s; the same command goes on, with --resume",
+                upstream::step_name(step),
+                std::chrono::duration_cast<std::chrono::seconds>(step_wait_max).count()
+            )};
     }
 
     void serve() { client_.producer->serve(*this); }
