@@ -20,6 +20,8 @@ constexpr TlsFailure code_mask = 0xffffffff;
 
 std::string reason_of(unsigned long code) {
     if (ERR_SYSTEM_ERROR(code)) return std::generic_category().message(ERR_GET_REASON(code));
+    // Its words are loaded with the first context otherwise.
+    OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr);
     const char* const reason = ERR_reason_error_string(code);
     return reason != nullptr ? reason : "OpenSSL's error " + std::to_string(code);
 }
