@@ -52,8 +52,11 @@ public:
     // The tokens of the group that was sealed last, until the next seal().
     [[nodiscard]] std::span<const AckToken> tokens() const { return tokens_; }
 
-    // Takes them out, for who begins the next group before they have gone back.
-    void swap_tokens(std::vector<AckToken>& tokens) { tokens_.swap(tokens); }
+    // Takes them out, for who begins the next group before they have gone back: none is left.
+    void take_tokens(std::vector<AckToken>& tokens) {
+        tokens.clear();
+        tokens_.swap(tokens);
+    }
 
     // What a commit takes lately, smoothed.
     [[nodiscard]] Duration sync_time() const {

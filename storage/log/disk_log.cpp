@@ -196,7 +196,7 @@ void DiskLog::flight_landed() {
     if (written_) {
         begin_renewal(written_);
     } else {
-        committer_->swap_tokens(landed_tokens_);
+        committer_->take_tokens(landed_tokens_);
         flies_on = begin_asked_flight();
         give_back(landed_tokens_);
     }

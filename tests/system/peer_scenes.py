@@ -56,7 +56,7 @@ def play(name, delivery, folder):
         run.may_double = delivery == "at_least_once" and kill is not None
         run.ledgers.append(folder / "ledger")
         fleet = ledger.start_fleet(run.gateway.mqtt_port, run.ledgers[-1], folder / "fleet.log", vehicles=VEHICLES,
-                                          rate=rate / VEHICLES, duration_s=round(readings / rate), prefix="P")
+                                   rate=rate / VEHICLES, duration_s=round(readings / rate), prefix="P")
         try:
             began = time.monotonic()
             for at, act in events(run, kill, away):
