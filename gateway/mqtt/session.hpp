@@ -164,6 +164,11 @@ public:
         return in_flight_weight_ * Ticket::weight_bytes;
     }
 
+    // What the connection's topic aliases take, counted anew: at most topic_alias_bytes_max.
+    [[nodiscard]] std::size_t topic_alias_bytes() const {
+        return aliases_ ? aliases_->held_bytes() : 0;
+    }
+
 private:
     enum class State : std::uint8_t { expects_connect, awaits_answer, connected, closed };
 

@@ -25,6 +25,9 @@ public:
     // topic_alias_invalid, topic_alias_unknown.
     [[nodiscard]] Errc find(std::uint16_t alias, std::string_view& topic) const;
 
+    // What the topics take, counted anew from what is really held: never above `bytes_max`.
+    [[nodiscard]] std::size_t held_bytes() const;
+
 private:
     std::vector<std::string> topics_;  // by alias - 1; empty: none yet
     std::uint16_t aliases_max_;

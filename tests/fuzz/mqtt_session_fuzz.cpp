@@ -2,7 +2,7 @@
 // answers as when it comes at once, keeps its count of what is in flight, and stays silent once it
 // is closed. What the device subscribes to it is sent: every packet to it is whole, can be decoded
 // and is no larger than it said; what it has not acknowledged never exceeds its window, also when
-// it connects again; its will goes the same way.
+// it connects again; its will goes the same way. Its topic aliases never take more than allowed.
 #include "gateway/mqtt/properties.hpp"
 #include "gateway/mqtt/session.hpp"
 #include "storage/base/check.hpp"
@@ -239,6 +239,7 @@ private:
     }
 
     void check_count() const {
+        MILEPOST_CHECK(session_->topic_alias_bytes() <= limits_.topic_alias_bytes_max);
         if (session_->is_closed()) return;
         MILEPOST_CHECK(session_->in_flight() == tickets_.size());
         MILEPOST_CHECK(tickets_.size() <= limits_.in_flight_bytes_max / Ticket::weight_bytes);

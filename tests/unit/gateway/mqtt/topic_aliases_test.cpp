@@ -47,6 +47,17 @@ TEST_CASE("topic aliases: the topics of all together are limited", "[mqtt]") {
     CHECK(aliases.set(3, "1") == Errc::topic_aliases_too_long);
     REQUIRE(aliases.set(1, "1") == Errc::none);
     CHECK(aliases.set(3, "1234") == Errc::none);
+    CHECK(aliases.held_bytes() == 10);
+}
+
+TEST_CASE("topic aliases: a topic that was replaced takes no memory any more", "[mqtt]") {
+    TopicAliases aliases{64, 100};
+    for (std::uint16_t alias = 1; alias <= 64; ++alias) {
+        REQUIRE(aliases.set(alias, std::string(30, 'x')) == Errc::none);
+        CHECK(aliases.held_bytes() <= 100);
+        REQUIRE(aliases.set(alias, "x") == Errc::none);
+    }
+    CHECK(aliases.held_bytes() == 64);
 }
 
 TEST_CASE("session: a publish with an alias alone has the topic it stands for", "[mqtt]") {
