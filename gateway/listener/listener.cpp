@@ -20,6 +20,16 @@ namespace {
 // enough that nobody waits long for their turn.
 constexpr std::size_t receive_buffer_bytes = 128U * 1024;
 constexpr int backlog = 4096;
+
+// Turns on end before timers, posted work and new connections have theirs.
+constexpr std::size_t turns_on_end_max = 4;
+
+// Another look into the poller, before the commit, costs about as much as one socket's read. Worth
+// it when the last one found so many sockets: by the time they are read, others are ready, and the
+// group that they get into saves a sync. Up to so many bytes a turn.
+constexpr std::size_t look_again_from = 8;
+constexpr std::size_t looks_max = 4;
+constexpr std::size_t look_again_bytes_max = 256U * 1024;
 constexpr auto expiry_sweep_interval = std::chrono::hours{1};
 
 }  // namespace
@@ -162,7 +172,7 @@ void Listener::close_all() {
 void Listener::watch_poller() {
     poller_watch_.async_wait(asio::posix::stream_descriptor::wait_read, [this](ErrorCode error) {
         if (error) return;
-        turn();
+        turns();
         watch_poller();
     });
 }
@@ -171,21 +181,48 @@ void Listener::turn_soon() {
     if (std::exchange(turn_is_posted_, true)) return;
     asio::post(*io_, [this] {
         turn_is_posted_ = false;
-        turn();
+        turn(poller_.ready());
     });
 }
 
-void Listener::turn() {
+// On end while acks go out within the turn, as they do on a quick disk: no call of the io_context's
+// in between. From a slow one they come as posted work, which must not wait.
+void Listener::turns() {
+    auto events = poller_.ready();
+    for (std::size_t i = 0; i < turns_on_end_max; ++i) {
+        turn(events);
+        if (!acks_within_turns_ || i + 1 == turns_on_end_max) return;
+        events = poller_.ready();
+        if (events.empty()) return;
+    }
+}
+
+void Listener::turn(std::span<const epoll_event> events) {
     turn_now_ = monotonic_now();
     wall_now_ = wall_now();
     deliveries_.set_now(wall_now_);
     handshake_time_left_ = handshake_time_per_turn;
+    turn_bytes_ = 0;
     events_->on_turn(wall_now_);
-    for (const epoll_event& event : poller_.ready()) {
-        Connection* connection = find(event.data.u64);
-        if (connection != nullptr) on_ready(*connection, event.events);
+    for (const epoll_event& event : events) {
+        if (Connection* connection = find(event.data.u64)) on_ready(*connection, event.events);
     }
+    if (acks_within_turns_) look_again(events.size());
     end_turn();
+}
+
+// One that waits for the turn's end is not read any more.
+void Listener::look_again(std::size_t found) {
+    for (std::size_t look = 1; look < looks_max; ++look) {
+        if (found < look_again_from || turn_bytes_ >= look_again_bytes_max) return;
+        const auto events = poller_.ready();
+        for (const epoll_event& event : events) {
+            Connection* connection = find(event.data.u64);
+            if (connection == nullptr || connection->is_queued) continue;
+            on_ready(*connection, event.events);
+        }
+        found = events.size();
+    }
 }
 
 void Listener::on_ready(Connection& connection, std::uint32_t events) {
@@ -207,6 +244,7 @@ void Listener::read(Connection& connection) {
     if (!got) return end(connection);
     if (*got == 0) return;
     stats_.received_bytes.add(*got);
+    turn_bytes_ += *got;
     if (connection.rate) connection.rate->bytes(*got);
     if (connection.has_more_input()) queue(connection);
     const Bytes bytes{receive_buffer_.data(), *got};
@@ -245,7 +283,9 @@ void Listener::end_turn() {
     pump_all();
     if (std::exchange(has_appended_, false)) {
         deliveries_.close_batch();
+        const std::uint64_t before = acked_groups_;
         events_->on_turn_end();
+        acks_within_turns_ = acked_groups_ != before;
     }
     // Acks have made room, or something was put off: look at each of those once, then let the
     // others have their turn.

@@ -108,8 +108,10 @@ private:
 
     // a turn: listener.cpp
     void watch_poller();
-    void turn();
+    void turns();
+    void turn(std::span<const epoll_event> events);
     void turn_soon();
+    void look_again(std::size_t found);
     void on_ready(Connection& connection, std::uint32_t events);
     void read(Connection& connection);
     void process(Connection& connection, Bytes input, bool is_own_input);
@@ -235,6 +237,9 @@ private:
     bool is_reading_ = true;
     bool has_appended_ = false;  // something awaits the commit at the turn's end
     bool turn_is_posted_ = false;
+    bool acks_within_turns_ = false;  // the last commit's came before its turn was over
+    std::uint64_t acked_groups_ = 0;
+    std::size_t turn_bytes_ = 0;  // read in it
     access::Logins logins_;
 };
 
