@@ -2,6 +2,7 @@
 
 #include "gateway/logging.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace milepost {
@@ -10,6 +11,10 @@ namespace {
 
 // What a frame takes beside its parts, and more.
 constexpr std::size_t group_margin_bytes = 4096;
+
+// What those who send much add to one group, about: a millisecond's work, which is what a device
+// that sends one reading waits for. More at once would not be faster.
+constexpr std::size_t share_bytes = 256 * kib;
 
 }  // namespace
 
@@ -80,6 +85,12 @@ bool FrontDoor::has_room(std::size_t bytes) const {
     return used == 0 || used + bytes <= log_->config().group_bytes - group_margin_bytes;
 }
 
+// A slow disk, or a set interval, takes larger groups: what comes meanwhile keeps nobody waiting.
+bool FrontDoor::wants_more() const {
+    const std::size_t share = std::min(share_bytes, log_->config().group_bytes / 2);
+    return has_interval_ || is_disk_slow_ || log_->open_group_bytes() < share;
+}
+
 void FrontDoor::on_ride(AckToken token) {
     log_->append_token(token);
 }
@@ -92,8 +103,9 @@ void FrontDoor::on_turn_end() {
 void FrontDoor::commit_when_due(bool is_committing) {
     if (!holds_group_) return;
     const Instant now = monotonic_now();
-    const auto due = pace_.due(is_committing, now);
+    auto due = pace_.due(is_committing, now);
     if (!due) return;  // on_durable() comes
+    due = std::max(*due, log_->paced_until());
     if (*due <= now) {
         holds_group_ = false;
         pace_.committed(now);
@@ -115,6 +127,7 @@ void FrontDoor::on_notice(std::string_view kind, std::string_view text) {
 
 void FrontDoor::on_durable(std::span<const AckToken> tokens) {
     const auto flight = log_->flight();
+    is_disk_slow_ = flight.has_value();
     const Instant written = flight ? monotonic_now() : Instant{};
     listener_->acked(tokens);
     if (bridges_ != nullptr) {

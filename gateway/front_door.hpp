@@ -26,7 +26,8 @@ public:
     FrontDoor(boost::asio::io_context& io, ClockSync clock, Duration commit_interval)
         : timer_(io)
         , clock_(clock)
-        , pace_(commit_interval) {}
+        , pace_(commit_interval)
+        , has_interval_(commit_interval > Duration::zero()) {}
 
     // Before the listener starts; all three outlive the last call.
     void attach(storage::Log& log, ingest::Intake& intake, listener::Listener& listener);
@@ -49,6 +50,7 @@ public:
         override;
     mqtt::Taken on_will(const listener::StoredWill& will, std::string_view client_id) override;
     [[nodiscard]] bool has_room(std::size_t bytes) const override;
+    [[nodiscard]] bool wants_more() const override;
     bool on_session(const listener::SessionChange& change, std::optional<AckToken> token) override;
     void on_ride(AckToken token) override;
     void on_turn_end() override;
@@ -65,8 +67,10 @@ private:
     boost::asio::steady_timer timer_;
     ClockSync clock_;
     CommitPace pace_;
+    const bool has_interval_;
     std::optional<Instant> timer_at_;  // it is armed for
     bool holds_group_ = false;         // the open group waits for its time
+    bool is_disk_slow_ = false;        // the last group was written on a thread of its own
     storage::Log* log_ = nullptr;
     ingest::Intake* intake_ = nullptr;
     listener::Listener* listener_ = nullptr;

@@ -107,6 +107,8 @@ public:
     bool is_certified = false;        // TLS: a client certificate was verified
     bool is_queued = false;           // already among those that the turn's end looks at
     bool is_over_rate = false;        // not read until its Deadline::Kind::rate
+    bool sends_much = false;          // its last read brought more than a few readings
+    bool is_put_off = false;          // for the next group; not read until its turn
     bool is_write_watched = false;    // has a Deadline::Kind::write
     std::unique_ptr<RateLimit> rate;  // null: no limit is configured
     std::uint64_t address = 0;        // counted under; 0: not counted

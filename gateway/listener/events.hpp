@@ -46,6 +46,8 @@ public:
     // Whether a record with changes of so many bytes in all fits into the open group, or would be
     // alone in one.
     [[nodiscard]] virtual bool has_room(std::size_t bytes) const = 0;
+    // Whether those who send much may add to the open group; else they wait until it is committed.
+    [[nodiscard]] virtual bool wants_more() const = 0;
 
     // To be made durable; with a token, acked() then brings it back. False: not possible now.
     virtual bool on_session(const SessionChange& change, std::optional<AckToken> token) = 0;

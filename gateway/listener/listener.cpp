@@ -19,6 +19,10 @@ namespace {
 // One read takes at most this much off a socket: enough for a full window of one device, little
 // enough that nobody waits long for their turn.
 constexpr std::size_t receive_buffer_bytes = 128U * 1024;
+// Who brings this much at once sends more than now and then a reading.
+constexpr std::size_t much_bytes = 8U * 1024;
+// Those who do send now and then are awaited for so long.
+constexpr std::chrono::seconds others_are_gone_after{1};
 constexpr int backlog = 4096;
 
 // Turns on end before timers, posted work and new connections have theirs.
@@ -204,6 +208,7 @@ void Listener::turn(std::span<const epoll_event> events) {
     handshake_time_left_ = handshake_time_per_turn;
     turn_bytes_ = 0;
     events_->on_turn(wall_now_);
+    read_put_off();
     for (const epoll_event& event : events) {
         if (Connection* connection = find(event.data.u64)) on_ready(*connection, event.events);
     }
@@ -234,15 +239,50 @@ void Listener::on_ready(Connection& connection, std::uint32_t events) {
             deliveries_.mark(*connection.entry->second.subscriber);
         }
     }
-    if ((events & EPOLLIN) != 0 && connection.is_reading) return read(connection);
+    if ((events & EPOLLIN) != 0 && connection.is_reading) {
+        if (connection.sends_much && (!put_off_.empty() || !takes_much())) {
+            return put_off(connection);
+        }
+        return read(connection);
+    }
     // Nobody is there any more; what was read from it is still made durable.
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) end(connection);
+}
+
+// Whether one that sends much may add to the open group. Where all do, nobody waits for less.
+bool Listener::takes_much() const {
+    return events_->wants_more() || turn_now_ - little_came_at_ > others_are_gone_after;
+}
+
+// A group that is full enough is committed before those who send much are read again, in the order
+// in which they came: so a device with one reading waits for a share of what the others have under
+// way, and not for all of it.
+void Listener::put_off(Connection& connection) {
+    connection.is_put_off = true;
+    put_off_.push_back(tag_of(connection));
+    watch(connection, /*reads=*/false, connection.is_writing);
+}
+
+void Listener::read_put_off() {
+    while (!put_off_.empty() && takes_much()) {
+        const std::uint64_t tag = put_off_.front();
+        put_off_.pop_front();
+        Connection* connection = find(tag);
+        if (connection == nullptr) continue;
+        connection->is_put_off = false;
+        queue(*connection);  // it is watched again
+        if (is_reading_ && !connection->is_over_rate && connection->awaits == mqtt::Awaits::bytes) {
+            read(*connection);
+        }
+    }
 }
 
 void Listener::read(Connection& connection) {
     const auto got = connection.receive(receive_buffer_);
     if (!got) return end(connection);
     if (*got == 0) return;
+    connection.sends_much = *got >= much_bytes;
+    if (!connection.sends_much) little_came_at_ = turn_now_;
     stats_.received_bytes.add(*got);
     turn_bytes_ += *got;
     if (connection.rate) connection.rate->bytes(*got);
@@ -303,14 +343,15 @@ void Listener::end_turn() {
     }
     ended_.clear();
     stats_.publish_memory_bytes.set(static_cast<std::int64_t>(sessions_.publish_memory_bytes()));
-    if (has_appended_ || !queued_.empty()) turn_soon();
+    const bool goes_on = !put_off_.empty() && takes_much();
+    if (has_appended_ || !queued_.empty() || goes_on) turn_soon();
 }
 
 void Listener::settle(Connection& connection) {
     using mqtt::Awaits;
     if (connection.is_shaking_hands) return;
     mqtt::Session& session = connection.session;
-    const bool may_read = is_reading_ && !connection.is_over_rate;
+    const bool may_read = is_reading_ && !connection.is_over_rate && !connection.is_put_off;
     const bool goes_on = may_read &&
                          ((connection.awaits == Awaits::acks && !session.wants_pause()) ||
                           (connection.awaits == Awaits::answer && session.is_connected()));

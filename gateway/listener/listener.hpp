@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -113,6 +114,9 @@ private:
     void turn_soon();
     void look_again(std::size_t found);
     void on_ready(Connection& connection, std::uint32_t events);
+    void put_off(Connection& connection);
+    void read_put_off();
+    [[nodiscard]] bool takes_much() const;
     void read(Connection& connection);
     void process(Connection& connection, Bytes input, bool is_own_input);
     void process_input(Connection& connection);
@@ -221,6 +225,8 @@ private:
     std::unordered_map<std::uint64_t, std::size_t> connections_of_;  // by address
     Deadlines deadlines_;
 
+    Instant little_came_at_{};            // from somebody who does not send much at once
+    std::deque<std::uint64_t> put_off_;   // read again, in this order, when a group is committed
     std::vector<std::uint64_t> queued_;   // to be looked at when the turn ends
     std::vector<std::uint64_t> stalled_;  // a publish was put off: the log took nothing
     Buffer receive_buffer_;

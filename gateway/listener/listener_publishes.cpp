@@ -152,7 +152,7 @@ void Listener::acked(std::span<const AckToken> tokens) {
         queue(*connection);
     }
     pump_all();
-    if (!queued_.empty() || has_appended_) turn_soon();
+    if (!queued_.empty() || has_appended_ || !put_off_.empty()) turn_soon();
 }
 
 void Listener::send_acks(Connection& connection, std::span<const AckToken> tokens) {

@@ -65,6 +65,13 @@ Result<void> Checkpointer::bring_level() {
     // First what is reached, then the tails: they hold at least what is below it.
     const std::uint64_t next_sequence = parts_.committer.reached(sessions_);
     if (next_sequence == saved_sequence_.load()) return {};
+    parts_.pace.checkpoint_begins(parts_.ring->used_bytes(), monotonic_now());
+    const auto freed = free_ring(next_sequence);
+    parts_.pace.checkpoint_ended(freed.has_value(), monotonic_now());
+    return freed;
+}
+
+Result<void> Checkpointer::free_ring(std::uint64_t next_sequence) {
     MILEPOST_TRY(write_segments());
     MILEPOST_TRY(save_sessions());
     MILEPOST_TRY(save_slot(next_sequence));

@@ -12,6 +12,7 @@
 #include "storage/log/partition_set.hpp"
 #include "storage/log/partition_writer.hpp"
 #include "storage/log/retention.hpp"
+#include "storage/log/ring_pace.hpp"
 #include "storage/log/session_deltas.hpp"
 
 #include <atomic>
@@ -42,6 +43,7 @@ public:
         Keeper& keeper;
         const LogConfig& config;
         LogStats& stats;
+        RingPace& pace;
     };
 
     explicit Checkpointer(Parts parts)
@@ -93,6 +95,7 @@ public:
 
 private:
     Result<void> bring_level();
+    Result<void> free_ring(std::uint64_t next_sequence);
     Result<void> write_segments();
     Result<void> sync_segments();
     [[nodiscard]] std::size_t syncs_at_once() const;

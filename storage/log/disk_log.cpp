@@ -140,6 +140,7 @@ void DiskLog::drive() {
 }
 
 bool DiskLog::seal_group() {
+    const std::uint64_t bytes = group_.bytes();
     const bool sealed = committer_->seal(group_);
     if (!sealed && ring_->poisoned()) {
         commit_asked_ = true;
@@ -150,7 +151,12 @@ bool DiskLog::seal_group() {
         ring_full_ = !sealed;
         refresh_intake();
     }
-    if (sealed) return true;
+    if (sealed) {
+        const std::uint64_t taken = ring_->used_bytes() + bytes;
+        const std::uint64_t capacity = ring_->capacity_bytes();
+        pace_.group_sealed(bytes, capacity - std::min(capacity, taken), monotonic_now());
+        return true;
+    }
     commit_asked_ = true;
     if (checkpoint_thread_) checkpoint_thread_->kick();
     return false;

@@ -80,6 +80,8 @@ public:
     void commit() override;
     [[nodiscard]] std::optional<Duration> flight() const override;
 
+    [[nodiscard]] Instant paced_until() const override { return pace_.next(); }
+
     [[nodiscard]] Positions positions(PartitionId partition) const override {
         return partitions_[partition].positions();
     }
@@ -178,6 +180,7 @@ private:
     std::optional<Replay> replay_;                             // read only: its mirror
     std::unique_ptr<Ring> ring_;
     std::optional<Committer> committer_;
+    RingPace pace_;
     std::optional<Checkpointer> checkpointer_;
     std::optional<RingRenewal> renewal_;
     std::optional<Retainer> retainer_;

@@ -154,7 +154,8 @@ Result<void> DiskLog::start_work(RecoveryReport& report) {
         .partitions = partitions_,
         .keeper = wiring_.keeper,
         .config = config_,
-        .stats = stats_});
+        .stats = stats_,
+        .pace = pace_});
     renewal_.emplace(RingRenewal::Parts{
         .files = wiring_.files,
         .journal_folder = journal_folder(config_),

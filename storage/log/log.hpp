@@ -131,6 +131,9 @@ public:
     // While a group is on its way to the disk on the committer's thread: what a commit takes
     // lately. Up to and with its on_durable; commit() only asks then.
     [[nodiscard]] virtual std::optional<Duration> flight() const = 0;
+    // Who commits no earlier than this takes part in keeping the ring from filling up (RingPace);
+    // who does is not wrong.
+    [[nodiscard]] virtual Instant paced_until() const = 0;
 
     [[nodiscard]] virtual Positions positions(PartitionId partition) const = 0;
     // Moves forwarded up (never down, never over durable).

@@ -123,6 +123,8 @@ public:
 
     [[nodiscard]] std::optional<Duration> flight() const override { return std::nullopt; }
 
+    [[nodiscard]] Instant paced_until() const override { return {}; }
+
     void commit() override {
         std::function<void()> notice;
         {

@@ -13,6 +13,7 @@
 #include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -69,6 +70,7 @@ class Door {
 public:
     struct Rules {
         Duration commit_interval = Duration::zero();
+        std::uint64_t ring_bytes = 1 * mib;
         storage::CommitterThread committer = storage::CommitterThread::always_inline;
         std::size_t unreleased_publishes_max = listener::Options{}.unreleased_publishes_max;
         listener::EndpointRules endpoint{};
@@ -82,8 +84,8 @@ public:
         , keeper_(&keeper) {
         storage::LogConfig config;
         config.data_dir = "/data";
-        config.ring_bytes = 1 * mib;
-        config.limit_bytes = 64 * mib;
+        config.ring_bytes = rules.ring_bytes;
+        config.limit_bytes = 16 * std::max<std::uint64_t>(rules.ring_bytes, 4 * mib);
         config.committer = rules.committer;
         storage::RecoveryReport report;
         auto opened = storage::Log::open(

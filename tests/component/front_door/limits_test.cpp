@@ -4,7 +4,10 @@
 #include <catch2/catch.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace milepost {
 
@@ -124,6 +127,42 @@ TEST_CASE("front door: a connection without CONNECT is closed in time", "[front_
     slow.send("\x10");
     CHECK(slow.is_closed());
     CHECK(door.listener->stats().connect_timeouts.value() == 1);
+}
+
+TEST_CASE(
+    "front door: one reading does not wait for all that others have under way",
+    "[front_door][limits]"
+) {
+    constexpr std::size_t crowd_size = 60;
+    constexpr std::uint16_t burst = 300;
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.ring_bytes = 32 * mib, .change = [](auto& options) {
+                                 options.limits.in_flight_publishes_max = 2 * burst;
+                             }}};
+    std::vector<std::unique_ptr<Device>> crowd;
+    for (std::size_t i = 0; i < crowd_size; ++i) {
+        crowd.push_back(std::make_unique<Device>(door));
+        crowd.back()->connect("crowd" + std::to_string(i), /*clean=*/true);
+    }
+    Device light{door};
+    light.connect("light", /*clean=*/true);
+    const auto bursts = [&](std::uint16_t first) {
+        for (const auto& device : crowd)
+            device->send(publishes(first, burst));
+    };
+    // So that they are known for it.
+    bursts(1);
+    for (const auto& device : crowd)
+        REQUIRE(device->takes(Device::puback(burst)));
+    const auto before = door.log->stats().records.value();
+    bursts(burst + 1);
+    light.publish(1, "x");
+    REQUIRE(light.takes(Device::puback(1)));
+    CHECK(door.log->stats().records.value() - before < crowd_size * burst / 2);
+    for (const auto& device : crowd)
+        CHECK(device->takes(Device::puback(2 * burst)));
+    CHECK(door.log->stats().records.value() - before == crowd_size * burst + 1);
 }
 
 }  // namespace milepost

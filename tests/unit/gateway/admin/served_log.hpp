@@ -108,6 +108,8 @@ public:
 
     [[nodiscard]] std::optional<Duration> flight() const override { return std::nullopt; }
 
+    [[nodiscard]] Instant paced_until() const override { return {}; }
+
     [[nodiscard]] storage::Positions positions(storage::PartitionId id) const override {
         const std::scoped_lock lock{mutex_};
         return parts_[id.value()]->positions;
