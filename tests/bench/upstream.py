@@ -34,6 +34,7 @@ import testbed  # noqa: E402
 import wire  # noqa: E402
 
 TOPIC, PARTITIONS = "vehicle.telemetry", 4
+RING_MIB = 64  # what a log has by itself; it keeps that of its folder
 VALUES = 65_536  # of the backlog, which the bare producer sends again and again
 CODECS = ("none", "lz4", "zstd")
 # (name, keys of [upstream])
@@ -78,8 +79,8 @@ class Bench:
         self.values = folder / "values"
 
     def make_backlog(self):
-        subprocess.run([self.size.bin / "make_recording", self.backlog, str(self.size.records), "3600000", "telemetry"],
-                       check=True)
+        subprocess.run([self.size.bin / "make_recording", self.backlog, str(self.size.records), "3600000", "telemetry",
+                        str(RING_MIB)], check=True)
         count = min(VALUES, self.size.records)
         with open(self.values, "wb") as out:
             subprocess.run([self.size.bin / "milepost", "consume", "--data-dir", self.backlog, "-t", TOPIC, "-o", "beginning",

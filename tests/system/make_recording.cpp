@@ -1,5 +1,5 @@
 // Writes a recorded log for the tests of replay and for benchmarks:
-// make_recording DIR RECORDS SPAN_MS [VALUE_BYTES | telemetry].
+// make_recording DIR RECORDS SPAN_MS [VALUE_BYTES | telemetry [RING_MIB]].
 // Topic `vehicle.telemetry`, 4 partitions; record n (from 0) is of vehicle V<n % 100>, in partition
 // n % 4, with the value
 // "<n> " and letters (or telemetry of some 200 bytes, whose numbers compress as such do), and the
@@ -12,7 +12,9 @@
 #include "storage/log/segment_writer.hpp"
 #include "tests/support/log_parts.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -139,13 +141,13 @@ void write_segments(FileSystem& files, const std::filesystem::path& data, const 
 }
 
 // The log makes its journal, and finds the segments.
-void make_journal(FileSystem& files, const std::filesystem::path& data) {
+void make_journal(FileSystem& files, const std::filesystem::path& data, std::uint64_t ring_bytes) {
     test::RecordingKeeper keeper;
     test::RecordingListener listener;
     test::PostQueue posts;
     LogConfig config;
     config.data_dir = data;
-    config.ring_bytes = ring_bytes_min;
+    config.ring_bytes = ring_bytes;
     config.background = false;
     RecoveryReport report;
     const auto log = must(Log::open(
@@ -173,7 +175,8 @@ int main(int argc, char** argv) {
             .value_bytes = argc > 4 ? static_cast<std::size_t>(std::atoll(argv[4])) : 0,
             .telemetry = argc > 4 && std::string_view{argv[4]} == "telemetry"};
         write_segments(files, argv[1], shape);
-        make_journal(files, argv[1]);
+        const auto ring_mib = argc > 5 ? static_cast<std::uint64_t>(std::atoll(argv[5])) : 0;
+        make_journal(files, argv[1], std::max<std::uint64_t>(ring_mib * mib, ring_bytes_min));
         return 0;
     } catch (const std::exception& failed) {
         std::fprintf(stderr, "%s\n", failed.what());
