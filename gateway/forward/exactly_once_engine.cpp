@@ -47,7 +47,7 @@ ExactlyOnceEngine::ExactlyOnceEngine(
         );
     }
     for (std::size_t i = lanes; i < lanes_max; ++i) {
-        old_ids_.push_back({.number = i});
+        old_ids_.push_back({.number = i, .wait = IdWait{settings.seed + i}});
     }
 }
 
@@ -71,9 +71,18 @@ bool ExactlyOnceEngine::all_taken_over() const {
            std::all_of(lanes_.begin(), lanes_.end(), has_taken_over);
 }
 
+bool ExactlyOnceEngine::has_met_broker() const {
+    return std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+        return lane->has_met_broker();
+    });
+}
+
+// A producer that is made while no broker is there connects late when one comes: so that is left
+// to the lanes.
 void ExactlyOnceEngine::take_over(OldId& id, Instant now) {
     if (id.is_done || now < id.next_at) return;
     if (!id.client) {
+        if (!has_met_broker()) return;
         auto made = factory_(id.number, old_ids_problem_);
         if (!made) {
             id.next_at = now + old_ids_backoff_.next();
@@ -81,16 +90,35 @@ void ExactlyOnceEngine::take_over(OldId& id, Instant now) {
         }
         id.client = std::move(made).value();
         id.client->transactions->start(upstream::Step::init, {});
+        const auto topic = lanes_.front()->some_topic();
+        if (topic && id.client->producer->open_topic(*topic)) id.wait.begin(now);
         return;
     }
     Deaf nobody;
     id.client->producer->serve(nobody);
     const auto done = id.client->transactions->take_done();
-    if (!done) return;
+    if (!done) {
+        id.wait.turn(*id.client->producer, now);
+        return;
+    }
+    id.wait.end();
     id.client.reset();
     id.is_done = done->result == upstream::StepResult::done;
     old_ids_problem_ = id.is_done ? std::string{} : done->text;
     id.next_at = now + old_ids_backoff_.next();
+}
+
+// nullopt: only when woken.
+std::optional<Duration> ExactlyOnceEngine::wait_for_old_ids(Instant now) const {
+    std::optional<Duration> shortest;
+    for (const auto& id : old_ids_) {
+        if (id.is_done || (!id.client && !has_met_broker())) continue;
+        Duration wait = take_over_most;
+        if (!id.client) wait = id.next_at - now;
+        if (id.client && id.wait.is_waiting()) wait = id.wait.wait(now);
+        shortest = std::max(std::min(shortest.value_or(wait), wait), Duration::zero());
+    }
+    return shortest;
 }
 
 Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
@@ -99,11 +127,8 @@ Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
         all.wait = all.wait ? std::min(*all.wait, wait) : wait;
     };
     if (!may_begin_) {
-        for (auto& id : old_ids_) {
+        for (auto& id : old_ids_)
             take_over(id, now);
-            if (!id.is_done) at_most(take_over_most);
-            if (!id.is_done && !id.client) at_most(std::max(id.next_at - now, Duration::zero()));
-        }
     }
     for (const auto& lane : lanes_) {
         const bool could_begin = may_begin_;
@@ -115,7 +140,9 @@ Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
         all.caught_up = all.caught_up && turn.caught_up;
         all.gathering = all.gathering || turn.gathering;
     }
-    if (!may_begin_ && all_taken_over()) at_most(Duration::zero());
+    if (may_begin_) return all;
+    if (all_taken_over()) at_most(Duration::zero());
+    if (const auto wait = wait_for_old_ids(now)) at_most(*wait);
     return all;
 }
 

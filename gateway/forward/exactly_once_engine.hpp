@@ -2,6 +2,7 @@
 
 #include "gateway/forward/backoff.hpp"
 #include "gateway/forward/engine.hpp"
+#include "gateway/forward/id_wait.hpp"
 #include "gateway/forward/lane.hpp"
 #include "gateway/upstream/transactions.hpp"
 #include "storage/log/log.hpp"
@@ -51,12 +52,15 @@ private:
     // An id that is not used any more, and may have left a transaction open.
     struct OldId {
         std::size_t number;
+        IdWait wait;
         std::optional<upstream::TransactionalClient> client{};
         Instant next_at{};
         bool is_done = false;
     };
 
     void take_over(OldId& id, Instant now);
+    [[nodiscard]] bool has_met_broker() const;
+    [[nodiscard]] std::optional<Duration> wait_for_old_ids(Instant now) const;
     [[nodiscard]] bool all_taken_over() const;
 
     TransactionalFactory factory_;

@@ -46,6 +46,7 @@ ForwardEngine::ForwardEngine(
           stats,
           Feeder::Limits{settings.queue_messages, settings.queue_bytes, settings.rates}
       )
+    , id_wait_(settings.seed + 3)
     , producer_backoff_(producer_retry_first, producer_retry_most, settings.seed) {}
 
 ForwardEngine::Turn ForwardEngine::turn(Instant now, Timestamp wall) {
@@ -91,6 +92,7 @@ ForwardEngine::Turn ForwardEngine::turn(Instant now, Timestamp wall) {
     }
     if (reading_) {
         gate_.check_topics(*producer_);
+        if (in_flight() > 0) id_wait_.turn(*producer_, now_);
         finder_.take_turns();
         finder_.limit_runs();
         feed(turn);
@@ -111,6 +113,7 @@ void ForwardEngine::make_producer() {
     producer_ = std::move(made).value();
     stats_.producers.add();
     gate_.producer_made();
+    id_wait_.begin(now_);
 }
 
 bool ForwardEngine::has_refused_some() const {
@@ -180,6 +183,7 @@ void ForwardEngine::work_out_wait(Turn& turn) const {
         turn.wait = turn.wait ? std::min(*turn.wait, some) : some;
     };
     if (in_flight() > 0) at_most(look_round);
+    if (in_flight() > 0 && reading_ && id_wait_.is_waiting()) at_most(id_wait_.wait(now_));
     if (const auto wait = finder_.wait()) at_most(*wait);
     if (!reading_) return;
     if (const auto wait = gate_.wait()) at_most(*wait);
@@ -210,6 +214,7 @@ void ForwardEngine::on_reports(std::span<const upstream::DeliveryReport> reports
     stats_.in_flight_records.add(-static_cast<std::int64_t>(reports.size()));
     stats_.in_flight_bytes.add(-bytes);
     if (confirmed == 0) return;
+    id_wait_.end();
     stats_.records.add(confirmed);
     stats_.bytes.add(confirmed_bytes);
     progress_at_ = now_;

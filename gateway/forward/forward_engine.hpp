@@ -5,6 +5,7 @@
 #include "gateway/forward/feeder.hpp"
 #include "gateway/forward/forward_status.hpp"
 #include "gateway/forward/forward_table.hpp"
+#include "gateway/forward/id_wait.hpp"
 #include "gateway/forward/poison_finder.hpp"
 #include "gateway/forward/topic_gate.hpp"
 #include "gateway/forward/upstream_news.hpp"
@@ -90,6 +91,7 @@ private:
     Feeder feeder_;
     std::unique_ptr<upstream::Producer> producer_;
 
+    IdWait id_wait_;  // until something is confirmed
     bool reading_ = true;
     Backoff producer_backoff_;
     Instant producer_at_{};                   // not made before

@@ -66,6 +66,7 @@ Lane::Lane(
            part_of(settings.rates, place.count),
            /*paces=*/false}
       )
+    , id_wait_(settings.seed + 3)
     , producer_backoff_(producer_retry_first, producer_retry_most, settings.seed)
     , abort_backoff_(abort_retry_first, abort_retry_most, settings.seed + 1)
     , contest_backoff_(contest_first, contest_most, settings.seed + 2) {}
@@ -94,6 +95,7 @@ Engine::Turn Lane::turn(Instant now, Timestamp wall, bool may_begin) {
             start(*std::exchange(retry_, std::nullopt));
         }
     }
+    if (client_ && state_ == State::taking_over) await_id();
     if (client_ && !step_ && !retry_) {
         if (state_ == State::aborting && table_.in_flight() == 0) aborted();
         if (state_ == State::idle && may_begin) idle(turn);
@@ -128,6 +130,7 @@ void Lane::wait_for_step(Engine::Turn& turn) const {
     } else if (state_ != State::idle) {
         at_most(look_round);
     }
+    if (client_ && state_ == State::taking_over && some_topic()) at_most(id_wait_.wait(now_));
     if (state_ == State::idle) return;
     turn.gathering = true;
     turn.caught_up = false;
@@ -149,8 +152,27 @@ void Lane::make_producer() {
     client_ = std::move(made).value();
     stats_.producers.add();
     gate_.producer_made();
+    id_wait_.begin(now_);
     state_ = State::taking_over;
     start(Step::init);
+}
+
+// What is known of the topics then is not asked for again when the id is there.
+void Lane::await_id() {
+    if (!reading_) return;
+    table_.refresh(log_);
+    gate_.open_topics(*client_->producer);
+    if (!some_topic()) return;
+    if (id_wait_.turn(*client_->producer, now_)) gate_.check_topics(*client_->producer);
+}
+
+std::optional<std::string> Lane::some_topic() const {
+    const auto& topics = table_.topics();
+    const auto opened = std::find_if(topics.begin(), topics.end(), [](const ForwardTopic& topic) {
+        return topic.id.has_value();
+    });
+    if (opened == topics.end()) return std::nullopt;
+    return opened->name;
 }
 
 void Lane::lose_producer(const std::string& reason, Duration wait) {
@@ -206,6 +228,7 @@ void Lane::on_done(const upstream::StepDone& done) {
         switch (done.step) {
             case Step::init:
                 has_taken_over_ = true;
+                id_wait_.end();
                 state_ = State::idle;
                 break;
             case Step::read_positions:

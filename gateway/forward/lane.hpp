@@ -4,6 +4,7 @@
 #include "gateway/forward/engine.hpp"
 #include "gateway/forward/feeder.hpp"
 #include "gateway/forward/forward_table.hpp"
+#include "gateway/forward/id_wait.hpp"
 #include "gateway/forward/poison_finder.hpp"
 #include "gateway/forward/topic_gate.hpp"
 #include "gateway/forward/transaction_size.hpp"
@@ -59,6 +60,13 @@ public:
     // No predecessor of this id can do anything any more.
     [[nodiscard]] bool has_taken_over() const { return has_taken_over_; }
 
+    // A broker has answered; then a topic to ask it about is known, or there is none yet.
+    [[nodiscard]] bool has_met_broker() const {
+        return has_taken_over_ || id_wait_.has_met_broker();
+    }
+
+    [[nodiscard]] std::optional<std::string> some_topic() const;
+
     [[nodiscard]] bool has_more();
 
     [[nodiscard]] std::uint64_t in_flight() const { return sent_; }
@@ -89,6 +97,7 @@ private:
     void on_throttled(Duration held) override;
 
     void make_producer();
+    void await_id();
     void lose_producer(const std::string& reason, Duration wait);
     void drop_producer(Duration wait);
     void start(upstream::Step step, std::vector<upstream::GroupPosition> positions = {});
@@ -147,6 +156,7 @@ private:
     Instant retry_at_{};
     bool reading_ = true;
     bool has_taken_over_ = false;
+    IdWait id_wait_;
     int failed_reads_ = 0;     // of the positions, one after the other
     bool is_cleared_ = false;  // a lost transaction was ended since they were read
     Backoff producer_backoff_;

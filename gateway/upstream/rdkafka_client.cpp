@@ -53,7 +53,7 @@ Properties all_properties(const ProducerSettings& settings) {
         {"batch.num.messages", "10000"},
         {"batch.size", "1000000"},
         {"reconnect.backoff.ms", "100"},
-        {"reconnect.backoff.max.ms", "250"},
+        {"reconnect.backoff.max.ms", "150"},
         {"socket.keepalive.enable", "true"},
         {"socket.nagle.disable", "true"},
         {"connections.max.idle.ms", "0"},

@@ -23,6 +23,7 @@ constexpr std::size_t reports_per_call = 512;
 // key, value, topic, partition, timestamp, flags, opaque, headers
 constexpr std::size_t produce_parts_max = 8;
 constexpr std::uint64_t wake_payload = 1;
+constexpr std::chrono::milliseconds connect_wait{50};
 
 static_assert(sizeof(void*) == sizeof(std::uint64_t), "a tag travels as a message's opaque");
 
@@ -128,6 +129,8 @@ public:
     }
 
 private:
+    rd_kafka_resp_err_t ask_metadata(const rd_kafka_metadata_t*& answered, Duration wait_max);
+    [[nodiscard]] bool has_met_broker() const;
     void serve_reports(rd_kafka_event_t* event, ProducerListener& listener);
     void serve_error(rd_kafka_event_t* event, ProducerListener& listener);
     void serve_log(rd_kafka_event_t* event, ProducerListener& listener);
@@ -148,11 +151,36 @@ Result<TopicId> RdKafkaProducer::open_topic(std::string_view name) {
     return TopicId{static_cast<std::uint32_t>(topics_.size() - 1)};
 }
 
+// Before any broker has answered, librdkafka connects where somebody begins to wait for one, and
+// when that fails not again in the same wait: so it is many short ones.
+rd_kafka_resp_err_t RdKafkaProducer::ask_metadata(
+    const rd_kafka_metadata_t*& answered,
+    Duration wait_max
+) {
+    // Not all topics of the cluster, and not one: those that were opened.
+    const auto ask = [&](Duration wait) {
+        return rd_kafka_metadata(client_.get(), 0, nullptr, &answered, milliseconds(wait));
+    };
+    const Instant end = monotonic_now() + wait_max;
+    while (!has_met_broker()) {
+        const Duration left = end - monotonic_now();
+        const auto error = ask(std::min<Duration>(left, connect_wait));
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR || left <= connect_wait) return error;
+    }
+    return ask(end - monotonic_now());
+}
+
+// Known from the first answer, which a connection asks for by itself.
+bool RdKafkaProducer::has_met_broker() const {
+    char* const cluster = rd_kafka_clusterid(client_.get(), 0);
+    if (cluster == nullptr) return false;
+    rd_kafka_mem_free(client_.get(), cluster);
+    return true;
+}
+
 Result<std::vector<TopicMetadata>> RdKafkaProducer::metadata(Duration wait_max) {
     const rd_kafka_metadata_t* answered = nullptr;
-    // Not all topics of the cluster, and not one: those that were opened.
-    const auto error =
-        rd_kafka_metadata(client_.get(), 0, nullptr, &answered, milliseconds(wait_max));
+    const auto error = ask_metadata(answered, wait_max);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return upstream_error(error);
     const std::unique_ptr<const rd_kafka_metadata_t, DestroyMetadata> metadata{answered};
     std::vector<TopicMetadata> topics;

@@ -321,6 +321,33 @@ TEST_CASE("exactly_once: nothing begins before every old id is taken over", "[fo
     CHECK(bench.kafka.committed == values(0, 5));
 }
 
+TEST_CASE("exactly_once: while ids are waited for the brokers are asked again", "[forward]") {
+    Bench bench;
+    auto& ours = bench.kafka.ids[0].upstream;
+    auto& old = bench.kafka.ids[1].upstream;
+    bench.kafka.hangs = Step::init;
+    for (auto& id : bench.kafka.ids)
+        id.upstream.answers = false;
+    bench.log.add(bench.log.ensure_topic("t", 4).value()[0], {.count = 10});
+    bench.run_without_reports();
+    CHECK(ours.metadata_requests > 1);
+    CHECK(old.producers == 0);  // a producer that is made later is faster
+    for (auto& id : bench.kafka.ids)
+        id.upstream.answers = true;
+    bench.run_without_reports();
+    CHECK(old.producers == 1);
+    CHECK(old.metadata_requests > 1);
+
+    bench.kafka.hangs.reset();
+    bench.run();
+    CHECK(bench.forwarded(0) == Offset{10});
+    const auto asked = ours.metadata_requests;
+    bench.log.add(PartitionId{0}, {.count = 10});
+    bench.run();
+    CHECK(ours.metadata_requests == asked);
+    CHECK(bench.forwarded(0) == Offset{20});
+}
+
 TEST_CASE("exactly_once: two producers share out the partitions", "[forward]") {
     Bench bench{2};
     const auto ids = bench.log.ensure_topic("t", 4).value();

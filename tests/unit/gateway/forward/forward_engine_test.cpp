@@ -169,6 +169,28 @@ TEST_CASE("forward_engine: a missing topic waits and says so, the others go", "[
     CHECK(bench.status().degraded.empty());
 }
 
+TEST_CASE("forward_engine: the brokers are asked until a producer gets on", "[forward]") {
+    Bench bench;
+    bench.upstream.topics["t"] = 2;
+    const auto id = bench.log.ensure_topic("t", 2).value()[0];
+    bench.log.add(id, {.count = 10});
+    bench.run();
+    const int first = bench.upstream.metadata_requests;
+    const auto wait = bench.turn().wait;
+    REQUIRE(wait);
+    CHECK(*wait <= milliseconds{50});
+    for (int i = 0; i < 10; ++i)
+        bench.turn(milliseconds{20});
+    CHECK(bench.upstream.metadata_requests >= first + 2);
+    bench.upstream.confirm_all();
+    bench.turn();
+    const int asked = bench.upstream.metadata_requests;
+    bench.log.add(id, {.count = 10});
+    for (int i = 0; i < 10; ++i)
+        bench.turn(milliseconds{500});
+    CHECK(bench.upstream.metadata_requests == asked);
+}
+
 TEST_CASE("forward_engine: makes a missing topic where it may", "[forward]") {
     Bench bench{{.gateway_id = "gw", .create_topics = true}};
     const auto id = bench.log.ensure_topic("t", 4).value()[2];

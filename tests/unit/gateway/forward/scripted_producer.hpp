@@ -28,6 +28,7 @@ struct ScriptedUpstream {
 
     std::map<std::string, std::int32_t> topics;  // with their partitions
     bool answers = true;                         // metadata requests
+    int metadata_requests = 0;
     std::size_t queue_messages = 1000;
     ErrorCode refuse;                  // the answer to each record while set
     std::optional<std::string> fatal;  // of the producer at hand
@@ -106,6 +107,7 @@ public:
     }
 
     Result<std::vector<upstream::TopicMetadata>> metadata(Duration) override {
+        ++upstream_.metadata_requests;
         if (!upstream_.answers) return upstream::upstream_error(-195);  // _TRANSPORT
         std::vector<upstream::TopicMetadata> answer;
         for (const auto& topic : topics_) {

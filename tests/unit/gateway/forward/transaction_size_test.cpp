@@ -16,6 +16,18 @@ TEST_CASE("transaction_size: grows to its limit while full ones are quick", "[fo
     CHECK(size.records() == TransactionSize::records_most);
 }
 
+TEST_CASE("transaction_size: grows to what takes a second at most", "[forward]") {
+    TransactionSize size;
+    size.committed(500, milliseconds{60});
+    CHECK(size.records() == 500 * 8);
+    size.committed(4000, milliseconds{240});
+    CHECK(size.records() == 4000 * 4);
+    size.committed(16'000, milliseconds{480});
+    CHECK(size.records() == 16'000 * 2);
+    size.committed(32'000, milliseconds{900});
+    CHECK(size.records() == 32'000);
+}
+
 TEST_CASE("transaction_size: a small one says nothing about large ones", "[forward]") {
     TransactionSize size;
     size.committed(3, milliseconds{1});
@@ -31,5 +43,5 @@ TEST_CASE("transaction_size: a slow or lost one makes the next smaller, never em
     }
     CHECK(size.records() == 1);
     size.committed(1, milliseconds{1});
-    CHECK(size.records() == 2);
+    CHECK(size.records() == 8);
 }
