@@ -213,7 +213,9 @@ void Lane::try_again_later(Step step, const upstream::StepDone& done) {
     problem_ = text;
     note_error(text);
     retry_ = step;
-    retry_at_ = now_ + producer_backoff_.next();
+    // One that ran out of its time has waited long enough.
+    retry_at_ = now_ + (upstream::is_time_out(done.error) ? producer_retry_first
+                                                          : producer_backoff_.next());
 }
 
 void Lane::progressed() {

@@ -120,9 +120,12 @@ void Lane::begin() {
     }
     begun_at_ = now_;
     next_at_ = now_ + transaction_interval;
+    // In an outage, too: a broker that has just come back refuses both of a transaction's first
+    // requests, and librdkafka sends the positions again at once, the records after 500 ms.
+    const bool is_away = stats_.brokers_connected.value() == 0;
     position_first_ = settings_.position_first == PositionFirst::always ||
                       (settings_.position_first == PositionFirst::automatic &&
-                       round_trip_.value_or(short_round_trip) <= short_round_trip);
+                       (is_away || round_trip_.value_or(short_round_trip) <= short_round_trip));
     if (position_first_) {
         state_ = State::opening;
         start(Step::send_positions);

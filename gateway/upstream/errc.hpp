@@ -29,6 +29,8 @@ inline constexpr std::size_t fault_count = 8;
 [[nodiscard]] Fault fault_of(const ErrorCode& error);
 // The topic does not exist upstream (as opposed to: may not be used).
 [[nodiscard]] bool is_topic_missing(const ErrorCode& error);
+// It took longer than the caller would wait; nobody refused it.
+[[nodiscard]] bool is_time_out(const ErrorCode& error);
 // The broker does not take the record's timestamp.
 [[nodiscard]] bool is_timestamp_refused(const ErrorCode& error);
 // Of Fault::record, where nothing more is known.

@@ -88,6 +88,10 @@ ErrorCode record_refused() {
     return upstream_error(RD_KAFKA_RESP_ERR_INVALID_RECORD);
 }
 
+bool is_time_out(const ErrorCode& error) {
+    return error == upstream_error(RD_KAFKA_RESP_ERR__TIMED_OUT);
+}
+
 bool is_topic_missing(const ErrorCode& error) {
     return error == upstream_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) ||
            error == upstream_error(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);

@@ -624,6 +624,36 @@ TEST_CASE("exactly_once: a transaction carries more of the topics that matter", 
     CHECK(bench.kafka.committed.size() == 25'000);
 }
 
+TEST_CASE("exactly_once: without a broker the positions go first", "[forward]") {
+    Bench bench;  // position_first = auto
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    for (int i = 0; i < 30; ++i) {
+        bench.turn(milliseconds{50});
+        bench.kafka.confirm_all();
+    }
+    const bool is_away = GENERATE(false, true);
+    if (is_away) bench.stats.brokers_connected.set(0);
+    bench.kafka.hangs = Step::send_positions;
+    bench.log.add(id, {});
+    bench.run_without_reports();
+    CHECK(bench.kafka.ids[0].upstream.queue.empty() == is_away);
+}
+
+TEST_CASE("exactly_once: who ran out of time tries again at once, each time", "[forward]") {
+    Bench bench;
+    const int code = GENERATE(-185, 15);  // _TIMED_OUT, COORDINATOR_NOT_AVAILABLE
+    for (int i = 0; i < 20; ++i)          // for both ids
+        bench.kafka.answer(Step::init, StepResult::again, code);
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {});
+    while (!bench.kafka.answers[Step::init].empty())
+        bench.turn(milliseconds{100});
+    const auto began = bench.now;
+    while (bench.forwarded(0) == Offset{0})
+        bench.run(1);
+    if (code == -185) CHECK(bench.now - began <= seconds{2});
+    if (code == 15) CHECK(bench.now - began > seconds{5});
+}
+
 TEST_CASE("exactly_once: a rate holds from transaction to transaction", "[forward]") {
     Bench bench;
     bench.settings.rates = {.bytes_per_s = 0, .records_per_s = 200};
