@@ -69,6 +69,8 @@ public:
         bool caught_up = true;  // nothing durable is waiting that could be sent
         // What becomes durable during `wait` is no reason to turn again.
         bool gathering = false;
+        // All that there was is sent: a report is no reason to turn again soon, either.
+        bool may_rest = false;
     };
 
     Engine() = default;

@@ -94,7 +94,10 @@ std::optional<std::size_t> Feeder::choose(ForwardTable& table, const Share& shar
         const Share most = share.of(table.topic_of(partition).weight);
         const bool has_its_share = partition.window.in_flight() >= most.messages ||
                                    partition.bytes_in_flight >= most.bytes;
-        if (has_its_share) continue;
+        if (has_its_share) {
+            held_back_ = true;
+            continue;
+        }
         if (!chosen || turn_of(partition.topic) < turn_of(partitions[*chosen].topic)) chosen = at;
     }
     return chosen;
@@ -241,6 +244,7 @@ Feeder::Outcome Feeder::feed(
     Timestamp wall
 ) {
     now_ = now;
+    held_back_ = false;
     Outcome outcome;
     const Share share_now = share(table);
     while (outcome.records < records_per_feed) {
@@ -256,6 +260,7 @@ Feeder::Outcome Feeder::feed(
                             found.error().message()};
                 return outcome;
             }
+            outcome.held_back = held_back_;
             if (chunk_.record() == nullptr) return outcome;
         }
         send_chunk(table, producer, wall, outcome);

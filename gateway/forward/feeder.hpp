@@ -45,6 +45,7 @@ public:
         std::size_t records = 0;
         bool queue_full = false;
         bool more = false;                // there is more to send right now
+        bool held_back = false;           // a partition has its share of the queue
         std::optional<Duration> paced{};  // nothing may be sent for so long
 
         // What stopped a topic, and where.
@@ -121,6 +122,7 @@ private:
     Limits limits_;
     Chunk chunk_;
     std::size_t turn_ = 0;  // the partition that is looked at first
+    bool held_back_ = false;
     // How much each topic has had, by weight: who has had least is next. One that had nothing to
     // send begins where the others are.
     std::vector<double> had_;

@@ -159,6 +159,8 @@ void ForwardEngine::feed(Turn& turn) {
     auto outcome = feeder_.feed(table_, *producer_, now_, wall_);
     turn.sent = outcome.records;
     turn.caught_up = !outcome.more && !outcome.queue_full && !feeder_.has_more(table_);
+    turn.may_rest = outcome.records > 0 && !outcome.more && !outcome.queue_full &&
+                    !outcome.held_back && !outcome.paced && !outcome.trouble;
     if (outcome.more) turn.wait = Duration::zero();
     if (outcome.paced) {
         turn.wait = outcome.paced;

@@ -20,6 +20,9 @@ using std::chrono::seconds;
 // After something was sent the thread lets more come together before it looks again, so that a
 // steady stream of small groups does not cost a wake-up each.
 constexpr milliseconds gather{5};
+// The same where nothing waits for reports: each would end the wait, and make requests of a few
+// records. What comes meanwhile is so much later.
+constexpr milliseconds rest{20};
 constexpr seconds save_interval{1};
 constexpr milliseconds show_interval{200};
 
@@ -153,6 +156,10 @@ void Forwarder::run(const std::stop_token& stopping) {
 
 void Forwarder::sleep(const Engine::Turn& turn) {
     if (turn.wait == Duration::zero()) return;
+    if (turn.may_rest) {
+        std::this_thread::sleep_for(std::min<Duration>(turn.wait.value_or(rest), rest));
+        return;
+    }
     if (turn.sent > 0) {
         waker_.wait(std::min<Duration>(turn.wait.value_or(gather), gather));
         return;

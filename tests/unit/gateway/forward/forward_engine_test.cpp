@@ -191,6 +191,22 @@ TEST_CASE("forward_engine: the brokers are asked until a producer gets on", "[fo
     CHECK(bench.upstream.metadata_requests == asked);
 }
 
+TEST_CASE("forward_engine: it rests when all is sent, not while a share is used up", "[forward]") {
+    const bool is_small = GENERATE(false, true);
+    Bench bench{{.gateway_id = "gw", .queue_messages = is_small ? 10U : 100'000U}};
+    bench.upstream.topics["t"] = 1;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    for (int i = 0; i < 100; ++i)
+        bench.log.add(id, {.value = std::string(200, 'v'), .count = 50});
+    bench.upstream.queue_messages = 10'000;
+    auto turn = bench.turn();
+    while (turn.sent == 0)
+        turn = bench.turn();
+    CHECK(turn.may_rest == !is_small);
+    CHECK((bench.upstream.queue.size() < 5000) == is_small);
+    CHECK_FALSE(bench.turn().may_rest);
+}
+
 TEST_CASE("forward_engine: makes a missing topic where it may", "[forward]") {
     Bench bench{{.gateway_id = "gw", .create_topics = true}};
     const auto id = bench.log.ensure_topic("t", 4).value()[2];
