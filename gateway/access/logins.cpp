@@ -89,6 +89,7 @@ void Logins::cancel(std::uint64_t tag) {
     const auto waits = waits_for_.extract(tag);
     if (waits.empty()) return;
     const auto others = waiting_.find(waits.mapped());
+    if (others == waiting_.end()) return;  // its answer is there, and is not told
     std::erase(others->second, tag);
     // One that runs already is brought to its end, and remembered.
     if (others->second.empty() && worker_->cancel(others->first)) waiting_.erase(others);
@@ -99,12 +100,27 @@ void Logins::finish(const LoginKey& id, bool is_right, Instant now) {
     (is_right ? right_ : wrong_).put(id, now);
     const auto waited = waiting_.extract(id);
     if (waited.empty()) return;
+    const bool is_telling = !answers_.empty();
     for (const std::uint64_t tag : waited.mapped())
-        waits_for_.erase(tag);
-    for (const std::uint64_t tag : waited.mapped()) {
-        if (!is_right) stats_.refused.add();
-        done_(tag, is_right ? Login::right : Login::wrong);
+        answers_.push_back({tag, is_right});
+    if (!is_telling) tell_some();
+}
+
+void Logins::tell_some() {
+    for (std::size_t i = 0; i < answers_per_task_max && !answers_.empty(); ++i) {
+        const Answer answer = answers_.front();
+        answers_.pop_front();
+        if (waits_for_.erase(answer.tag) == 0) continue;
+        if (!answer.is_right) stats_.refused.add();
+        done_(answer.tag, answer.is_right ? Login::right : Login::wrong);
     }
+    if (!answers_.empty()) tell_soon();
+}
+
+void Logins::tell_soon() {
+    post_([self = self_] {
+        if (*self != nullptr) (*self)->tell_some();
+    });
 }
 
 }  // namespace milepost::access

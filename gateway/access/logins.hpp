@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -50,12 +51,16 @@ enum class Login : std::uint8_t {
 // Thread: the owner's.
 class Logins {
 public:
+    static constexpr std::size_t answers_per_task_max = 64;
+
     // Runs a task on the owner's thread, later.
     using Post = std::function<void(std::function<void()>)>;
     using Done = std::function<void(std::uint64_t tag, Login login)>;
 
     // `done` is called on the owner's thread, from inside a posted task, for each that was pending
-    // and not cancelled. A task that is still posted when this is destroyed does nothing.
+    // and not cancelled; for no more than answers_per_task_max in one task, so that thousands who
+    // waited for the same scrypt do not keep the thread from its other work. A task that is still
+    // posted when this is destroyed does nothing.
     Logins(const LoginLimits& limits, Post post, Done done);
     ~Logins();
     Logins(const Logins&) = delete;
@@ -99,7 +104,14 @@ private:
         std::size_t half_max_;
     };
 
+    struct Answer {
+        std::uint64_t tag;
+        bool is_right;
+    };
+
     void finish(const LoginKey& id, bool is_right, Instant now);
+    void tell_some();
+    void tell_soon();
 
     LoginLimits limits_;
     Post post_;
@@ -109,6 +121,7 @@ private:
     Memory wrong_;
     std::unordered_map<LoginKey, std::vector<std::uint64_t>, KeyHash> waiting_;
     std::unordered_map<std::uint64_t, LoginKey> waits_for_;
+    std::deque<Answer> answers_;  // found, to be told; those that were cancelled too
     LoginStats stats_;
     std::shared_ptr<Logins*> self_;        // what posted tasks know of this
     std::unique_ptr<LoginWorker> worker_;  // with the first job; last: it uses the others

@@ -129,7 +129,7 @@ mqtt::Taken Listener::take_release(Connection& connection, AckToken token) {
 
 void Listener::acked(std::span<const AckToken> tokens) {
     turn_now_ = monotonic_now();
-    if (!tokens.empty()) ++acked_groups_;
+    ++acked_groups_;
     while (!tokens.empty()) {
         const AckToken& first = tokens.front();
         const auto other = std::find_if(tokens.begin(), tokens.end(), [&](const AckToken& token) {

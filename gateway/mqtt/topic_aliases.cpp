@@ -9,7 +9,7 @@ Errc TopicAliases::set(std::uint16_t alias, std::string_view topic) {
     if (known == topic) return Errc::none;
     const std::size_t bytes = bytes_ - known.size() + topic.size();
     if (bytes > bytes_max_) return Errc::topic_aliases_too_long;
-    known = std::string{topic};  // a shorter one must not keep the room of the one before
+    std::string{topic}.swap(known);  // a shorter one must not keep the room of the one before
     bytes_ = bytes;
     return Errc::none;
 }

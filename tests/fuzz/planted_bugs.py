@@ -44,7 +44,7 @@ BUGS = [
      "    return false;", "return true;"),
     ("mqtt_session_fuzz", "gateway/mqtt/topic_aliases.cpp", "bytes_ - known.size() + topic.size()",
      "bytes_"),
-    ("mqtt_session_fuzz", "gateway/mqtt/topic_aliases.cpp", "known = std::string{topic};", "known = topic;"),
+    ("mqtt_session_fuzz", "gateway/mqtt/topic_aliases.cpp", "std::string{topic}.swap(known);", "known = topic;"),
     ("mqtt_session_fuzz", "gateway/broker/outgoing.cpp",
      "first.packet_id == 0 || in_flight_.size() < window ? &first : nullptr", "&first"),
     ("mqtt_session_fuzz", "gateway/broker/outgoing.cpp",
