@@ -49,6 +49,7 @@ std::size_t record_bytes_max(const RecordView& record) {
 void BatchBuilder::start(Offset base) {
     base_ = base;
     count_ = 0;
+    delta_ = 0;
     used_ = batch_header_bytes;
     if (bytes_.size() < first_room_bytes) bytes_.resize(first_room_bytes);
 }
@@ -85,7 +86,7 @@ Offset BatchBuilder::add(const StoredRecord& record) {
 std::byte* BatchBuilder::begin_record(const Parts& parts) {
     if (count_ == 0) first_timestamp_ = parts.timestamp;
     const std::int64_t timestamp_delta = parts.timestamp - first_timestamp_;
-    const std::size_t body_bytes = 1 + varlong_bytes(timestamp_delta) + varint_bytes(count_) +
+    const std::size_t body_bytes = 1 + varlong_bytes(timestamp_delta) + varint_bytes(delta_) +
                                    nullable_bytes(parts.key) + nullable_bytes(parts.value) +
                                    parts.header_bytes;
     // What a batch may hold at most is the caller's to keep; past this the format itself ends.
@@ -97,7 +98,7 @@ std::byte* BatchBuilder::begin_record(const Parts& parts) {
     to = write_varint(to, static_cast<std::int32_t>(body_bytes));
     *to++ = std::byte{0};  // attributes: none are defined
     to = write_varlong(to, timestamp_delta);
-    to = write_varint(to, count_);
+    to = write_varint(to, delta_);
     to = write_nullable(to, parts.key);
     return write_nullable(to, parts.value);
 }
@@ -105,8 +106,9 @@ std::byte* BatchBuilder::begin_record(const Parts& parts) {
 Offset BatchBuilder::end_record(const std::byte* end, Timestamp timestamp) {
     used_ = static_cast<std::size_t>(end - bytes_.data());
     max_timestamp_ = count_ == 0 ? timestamp : std::max(max_timestamp_, timestamp);
-    const Offset offset = base_ + count_;
+    const Offset offset = base_ + delta_;
     ++count_;
+    ++delta_;
     return offset;
 }
 
@@ -117,7 +119,7 @@ void BatchBuilder::write_header(std::byte* to, std::size_t total_bytes, Codec co
     store_big(to + leader_epoch, std::int32_t{0});
     store_big(to + magic, batch_magic);
     store_big(to + attributes, static_cast<std::int16_t>(codec));
-    store_big(to + last_offset_delta, count_ - 1);
+    store_big(to + last_offset_delta, delta_ - 1);
     store_big(to + base_timestamp, first_timestamp_.value());
     store_big(to + batch_layout::max_timestamp, max_timestamp_.value());
     store_big(to + producer_id, no_producer);

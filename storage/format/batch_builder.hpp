@@ -16,8 +16,8 @@ namespace milepost::storage {
 // The most bytes that a record with these parts takes in a batch.
 [[nodiscard]] std::size_t record_bytes_max(const RecordView& record);
 
-// Collects records with rising, contiguous offsets and writes them as one batch. Keeps its memory
-// between batches. No allocation per record once warm.
+// Collects records with rising offsets, contiguous but for skip_to(), and writes them as one batch.
+// Keeps its memory between batches. No allocation per record once warm.
 class BatchBuilder {
 public:
     // Begins a batch at `base`. Whatever was collected before is dropped.
@@ -28,13 +28,17 @@ public:
     // The same for a record read from another batch: its headers are copied as they are.
     Offset add(const StoredRecord& record);
 
+    // Leaves out the offsets before this one, as a batch that was thinned out has it. Not in a log
+    // of ours.
+    void skip_to(Offset offset) { delta_ = static_cast<std::int32_t>(offset - base_); }
+
     [[nodiscard]] bool empty() const { return count_ == 0; }
 
     [[nodiscard]] std::int32_t count() const { return count_; }
 
     [[nodiscard]] Offset base_offset() const { return base_; }
 
-    [[nodiscard]] Offset next_offset() const { return base_ + count_; }
+    [[nodiscard]] Offset next_offset() const { return base_ + delta_; }
 
     // Bytes of the finished batch if it is not compressed.
     [[nodiscard]] std::size_t plain_bytes() const { return used_; }
@@ -66,6 +70,7 @@ private:
     Timestamp first_timestamp_;
     Timestamp max_timestamp_;
     std::int32_t count_ = 0;
+    std::int32_t delta_ = 0;  // the next record's offset, from base_
 };
 
 }  // namespace milepost::storage

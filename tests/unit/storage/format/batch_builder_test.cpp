@@ -182,3 +182,24 @@ TEST_CASE("batch builder: record_bytes_max is never too small", "[batch]") {
         CHECK(builder.plain_bytes() - before <= record_bytes_max(record));
     }
 }
+
+TEST_CASE(
+    "batch builder: what is skipped is a hole, and the records keep their offsets",
+    "[batch]"
+) {
+    BatchBuilder builder;
+    builder.start(Offset{100});
+    builder.add(reading(10, "a"));
+    builder.skip_to(Offset{105});
+    CHECK(builder.add(reading(20, "b")) == Offset{105});
+    CHECK(builder.next_offset() == Offset{106});
+    Buffer scratch;
+    const auto batch = builder.finish_plain();
+    const auto records = records_of(batch, scratch);
+    REQUIRE(records.size() == 2);
+    CHECK(records[0].offset == Offset{100});
+    CHECK(records[1].offset == Offset{105});
+    CHECK(check_batch(batch)->next_offset() == Offset{106});
+    builder.start(Offset{7});
+    CHECK(builder.add(reading(10, "c")) == Offset{7});
+}
