@@ -28,6 +28,11 @@ constexpr Duration step_wait_max = std::chrono::seconds{60};
 constexpr Duration retry_pause = std::chrono::milliseconds{200};
 constexpr Duration wait_slice = std::chrono::milliseconds{100};
 
+// Nobody waits for a single record, and a commit sends what is there at once: batches fill, but not
+// to more than the processor's caches hold while they are compressed. What the user sets comes
+// behind it.
+const upstream::Properties batches = {{"linger.ms", "50"}, {"batch.size", "300000"}};
+
 struct Topic {
     upstream::TopicId id;
     std::int32_t partitions = 0;
@@ -41,11 +46,13 @@ public:
         : mark_("milepost-replay/1 job=" + job)
         , count_(count) {
         const auto name = "milepost-replay-" + job;
+        auto properties = batches;
+        properties.insert(properties.end(), options.properties.begin(), options.properties.end());
         const upstream::ProducerSettings settings{
             .client =
                 {.bootstrap_servers = options.brokers,
                  .client_id = "milepost-replay",
-                 .properties = options.properties},
+                 .properties = std::move(properties)},
             .transactional_id = name,
             .group_id = name};
         std::string problem;
@@ -77,7 +84,7 @@ public:
     [[nodiscard]] std::uint64_t taken_before() const override { return count_; }
 
     void put(const ReplayRecord& record) override {
-        const auto& topic = open(std::string{record.topic});
+        const auto& topic = open(record.topic);
         // There is none of this job's yet. But to ask for it has the broker make the topic of the
         // positions, if it is new, and choose a coordinator.
         if (position_topic_.empty()) find_position(std::string{record.topic});
@@ -128,11 +135,11 @@ public:
     }
 
 private:
-    const Topic& open(const std::string& name) {
+    const Topic& open(std::string_view name) {
         const auto found = topics_.find(name);
         if (found != topics_.end()) return found->second;
         const auto id = client_.producer->open_topic(name);
-        if (!id) throw Failure{exit_run_time, name + ": " + id.error().message()};
+        if (!id) throw Failure{exit_run_time, fmt::format("{}: {}", name, id.error().message())};
         const auto answer = client_.producer->metadata(metadata_wait);
         if (!answer) throw Failure{exit_unavailable, "Kafka: " + answer.error().message()};
         const auto& metadata = (*answer)[id->value()];
@@ -141,7 +148,7 @@ private:
                 exit_run_time,
                 fmt::format("topic {}: {}", name, metadata.error.message())};
         }
-        return topics_.emplace(name, Topic{*id, metadata.partitions}).first->second;
+        return topics_.emplace(std::string{name}, Topic{*id, metadata.partitions}).first->second;
     }
 
     static std::int32_t partition_of(const ReplayRecord& record, std::int32_t partitions) {
@@ -238,7 +245,7 @@ private:
     std::string mark_;
     std::uint64_t count_;
     std::string position_topic_;
-    std::map<std::string, Topic> topics_;
+    std::map<std::string, Topic, std::less<>> topics_;
     bool is_open_ = false;
     Instant begun_;
     std::string problem_;

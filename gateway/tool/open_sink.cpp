@@ -14,7 +14,11 @@ constexpr std::string_view kafka_scheme = "kafka://";
 }  // namespace
 
 bool is_file_sink(const ReplayOptions& options) {
-    return options.to != "-" && !options.to.starts_with(kafka_scheme) && !is_mqtt_url(options.to);
+    return options.to != "-" && !is_kafka_sink(options) && !is_mqtt_url(options.to);
+}
+
+bool is_kafka_sink(const ReplayOptions& options) {
+    return options.to.starts_with(kafka_scheme);
 }
 
 std::unique_ptr<ReplaySink> open_sink(
@@ -24,7 +28,7 @@ std::unique_ptr<ReplaySink> open_sink(
     bool is_resumed
 ) {
     if (options.to == "-") return open_stdout_sink(options.format);
-    if (options.to.starts_with(kafka_scheme)) {
+    if (is_kafka_sink(options)) {
         const KafkaSinkOptions kafka{
             .brokers = options.to.substr(kafka_scheme.size()),
             .properties = options.properties};

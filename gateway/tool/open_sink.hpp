@@ -10,6 +10,7 @@
 namespace milepost::tool {
 
 [[nodiscard]] bool is_file_sink(const ReplayOptions& options);
+[[nodiscard]] bool is_kafka_sink(const ReplayOptions& options);
 
 // `state_file`: beside it a sink may keep what it needs to go on; empty: it is not to go on.
 [[nodiscard]] std::unique_ptr<ReplaySink> open_sink(

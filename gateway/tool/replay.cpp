@@ -3,6 +3,7 @@
 #include "gateway/tool/kafka_stream.hpp"
 #include "gateway/tool/open_sink.hpp"
 #include "gateway/tool/progress.hpp"
+#include "gateway/tool/read_ahead.hpp"
 #include "gateway/tool/record_stream.hpp"
 #include "gateway/tool/replay_plan.hpp"
 #include "gateway/tool/replay_state.hpp"
@@ -103,6 +104,9 @@ private:
             stream_ = open_kafka_stream(*kafka_, options_.selection, state_.positions);
         } else if (log_) {
             stream_ = open_log_stream(*log_, options_.selection, identity, state_.positions);
+            // librdkafka alone needs all of the thread that it is given records on.
+            const bool is_ahead = options_.speed.is_max() && is_kafka_sink(options_);
+            if (is_ahead && !options_.dry_run) stream_ = read_ahead(std::move(stream_));
         } else {
             stream_ = open_file_stream(options_.from_file, options_.selection, state_.positions);
         }

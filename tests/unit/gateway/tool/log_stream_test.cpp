@@ -1,4 +1,5 @@
 #include "gateway/tool/failure.hpp"
+#include "gateway/tool/read_ahead.hpp"
 #include "gateway/tool/record_stream.hpp"
 #include "storage/format/batch_builder.hpp"
 
@@ -38,6 +39,10 @@ public:
         }
         ends_[name] = storage::Offset{static_cast<std::int64_t>(records.size())};
         all_[name] = records;
+    }
+
+    void rot(const storage::TopicPartition& name, std::size_t batch) {
+        batches_[name][batch].back() ^= std::byte{1};
     }
 
     Status status() override { return {}; }
@@ -167,4 +172,40 @@ TEST_CASE("log stream: every record has its identity for ever", "[replay]") {
     REQUIRE(record->headers.size() == 1);
     CHECK(record->headers[0].name == "mp.id");
     CHECK(as_text(record->headers[0].value) == "gw/0123/a-1/0");
+}
+
+TEST_CASE("read ahead: from any record on the same records, then the same end", "[replay]") {
+    Fixture f;
+    const auto whole = f.read();
+    for (std::size_t count = 0; count < 9; ++count) {
+        const auto stream = read_ahead(open_log_stream(f.log, f.selection, "gw/0123", {}));
+        for (std::size_t i = 0; i < count; ++i) {
+            REQUIRE(stream->next() != nullptr);
+            stream->pass();
+        }
+        const auto* record = stream->next();  // at hand and not passed
+        REQUIRE(record != nullptr);
+        CHECK(record->headers[0].name == "mp.id");
+        CHECK(record->value.has_value());
+        const auto taken = static_cast<std::ptrdiff_t>(count);
+        std::string rest = whole;
+        for (std::ptrdiff_t i = 0; i < taken; ++i)
+            rest.erase(0, rest.find(' ') + 1);
+        CHECK(f.read(stream->positions()) == rest);
+        while (stream->next() != nullptr)
+            stream->pass();
+        CHECK(stream->next() == nullptr);
+        CHECK(stream->progress().done == stream->progress().all);
+    }
+}
+
+TEST_CASE("read ahead: an error comes behind the records before it", "[replay]") {
+    Fixture f;
+    f.log.rot({"a", 1}, 1);
+    const auto stream = read_ahead(open_log_stream(f.log, f.selection, "", {}));
+    for (int i = 0; i < 5; ++i) {  // up to a1:0 and what is before its next one
+        REQUIRE(stream->next() != nullptr);
+        stream->pass();
+    }
+    CHECK_THROWS_AS(all_of(*stream), Failure);
 }
