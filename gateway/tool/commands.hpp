@@ -19,6 +19,7 @@ int run(const AdoptOptions& options);
 int run(const PasswdOptions& options);
 int run(const ReconcileOptions& options);
 int run(const ReplayOptions& options);  // export, too
+int export_archive(const ReplayOptions& options);
 
 [[nodiscard]] std::unique_ptr<LogSource> open_source(const SourceOptions& options);
 

@@ -1,12 +1,10 @@
+#include "gateway/tool/append_file.hpp"
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/export_format.hpp"
-#include "gateway/tool/failure.hpp"
 #include "gateway/tool/replay_sink.hpp"
 #include "gateway/tool/write_behind.hpp"
 #include "storage/base/units.hpp"
 #include "storage/fs/posix_file_system.hpp"
-
-#include <fmt/format.h>
 
 #include <optional>
 #include <thread>
@@ -83,51 +81,22 @@ public:
         : TextSink(format, bytes > 0)
         , path_(std::move(path))
         , count_(count) {
-        auto opened = files_.open(path_, storage::OpenMode::create);
-        if (!opened) refuse(opened.error());
-        file_ = std::move(*opened);
-        const auto size = file_->size();
-        if (!size) refuse(size.error());
-        if (*size < bytes) {
-            throw Failure{
-                exit_run_time,
-                fmt::format(
-                    "{} has {} bytes, its state says {}: it is not as the replay left it",
-                    path_.string(),
-                    *size,
-                    bytes
-                )};
-        }
-        if (*size > 0 && !is_resumed) {
-            throw Failure{exit_run_time, path_.string() + " is there already, and not empty"};
-        }
-        if (*size > bytes) must(file_->truncate(bytes));
+        file_ = open_to_append(files_, path_, is_resumed, bytes);
         writer_.emplace(*file_, bytes);
-        if (bytes > 0) return;
-        const auto folder = path_.has_parent_path() ? path_.parent_path() : ".";
-        must(files_.sync_directory(folder));
     }
 
     [[nodiscard]] std::uint64_t taken_before() const override { return count_; }
 
     std::uint64_t settle() override {
         flush();
-        must(writer_->sync());
+        must(writer_->sync(), path_);
         return writer_->end();
     }
 
 protected:
-    void write(std::string& text) override { must(writer_->append(text)); }
+    void write(std::string& text) override { must(writer_->append(text), path_); }
 
 private:
-    [[noreturn]] void refuse(const ErrorCode& error) const {
-        throw Failure{exit_disk, fmt::format("{}: {}", path_.string(), error.message())};
-    }
-
-    void must(const Result<void>& done) const {
-        if (!done) refuse(done.error());
-    }
-
     storage::PosixFileSystem files_;
     std::filesystem::path path_;
     std::unique_ptr<storage::File> file_;

@@ -14,7 +14,8 @@
 // partition's in its own order. The same from the same positions on, so that a count is a place.
 namespace milepost::tool {
 
-// A file has two entries with no topic: its bytes, and (partition 1) its lines.
+// A file has two entries with no topic: its bytes, and (partition 1) its lines. An archive has one:
+// its records.
 struct StreamPosition {
     storage::TopicPartition name;
     storage::Offset next;
@@ -45,12 +46,26 @@ public:
     [[nodiscard]] virtual StreamProgress progress() const = 0;
 };
 
+// What the selection leaves of each partition. A Failure if it names a topic or partition that is
+// not there.
+[[nodiscard]] std::vector<StreamPosition> select_positions(
+    LogSource& log,
+    const Selection& selection
+);
+
 // `resume`: positions() of the same stream earlier; empty: from the selection's beginning.
 // `identity`: <gateway id>/<log id>, for `mp.id`; empty: none is added. `log` outlives the stream.
 [[nodiscard]] std::unique_ptr<RecordStream> open_log_stream(
     LogSource& log,
     const Selection& selection,
     const std::string& identity,
+    const std::vector<StreamPosition>& resume
+);
+
+// An archive of export. Where it goes on, what is before it is read again.
+[[nodiscard]] std::unique_ptr<RecordStream> open_archive_stream(
+    const std::string& file,
+    const Selection& selection,
     const std::vector<StreamPosition>& resume
 );
 

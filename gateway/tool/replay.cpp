@@ -1,3 +1,4 @@
+#include "gateway/tool/archive_file.hpp"
 #include "gateway/tool/commands.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/kafka_stream.hpp"
@@ -27,7 +28,6 @@ constexpr Duration settle_pause = std::chrono::seconds{1};
 constexpr Duration wait_slice = std::chrono::milliseconds{100};
 // At full speed the clock is asked once in so many records.
 constexpr std::uint64_t records_per_look = 256;
-constexpr std::size_t short_log_id = 8;
 
 class Replay {
 public:
@@ -64,18 +64,7 @@ private:
         const bool to_file = is_file_sink(options_);
         if (state_file_.empty() && to_file) state_file_ = options_.to + ".state";
         if (state_file_.empty()) return;
-        if (auto loaded = load_state(state_file_)) {
-            state_ = std::move(*loaded);
-            is_resumed_ = true;
-            // `-2h` is still what it was.
-            auto& selection = options_.selection;
-            if (state_.since_ms) selection.since = Timestamp{*state_.since_ms};
-            if (state_.until_ms) selection.until = Timestamp{*state_.until_ms};
-            return;
-        }
-        const auto& selection = options_.selection;
-        if (selection.since) state_.since_ms = selection.since->value();
-        if (selection.until) state_.until_ms = selection.until->value();
+        is_resumed_ = take_up_state(state_file_, options_.selection, state_);
     }
 
     void open_stream() {
@@ -89,17 +78,10 @@ private:
             log_ = open_source(options_.source);
             const auto status = log_->status();
             source = "log " + status.log_id;
-            auto gateway_id = options_.gateway_id.empty() ? status.gateway_id : options_.gateway_id;
-            if (gateway_id.empty()) gateway_id = "mp-" + status.log_id.substr(0, short_log_id);
-            identity = gateway_id + '/' + status.log_id;
+            identity = identity_of(options_, status);
         }
         const auto plan = plan_of(options_, source, identity);
-        if (is_resumed_ && state_.plan != plan) {
-            throw Failure{
-                exit_run_time,
-                fmt::format("{} is of another replay: {}", state_file_.string(), state_.plan)};
-        }
-        state_.plan = plan;
+        check_plan(state_, plan, state_file_, is_resumed_);
         if (kafka_) {
             stream_ = open_kafka_stream(*kafka_, options_.selection, state_.positions);
         } else if (log_) {
@@ -107,6 +89,8 @@ private:
             // librdkafka alone needs all of the thread that it is given records on.
             const bool is_ahead = options_.speed.is_max() && is_kafka_sink(options_);
             if (is_ahead && !options_.dry_run) stream_ = read_ahead(std::move(stream_));
+        } else if (is_archive(options_.from_file)) {
+            stream_ = open_archive_stream(options_.from_file, options_.selection, state_.positions);
         } else {
             stream_ = open_file_stream(options_.from_file, options_.selection, state_.positions);
         }
@@ -245,6 +229,7 @@ private:
 }  // namespace
 
 int run(const ReplayOptions& options) {
+    if (options.format == FileFormat::archive) return export_archive(options);
     return Replay{options}.run();
 }
 

@@ -27,7 +27,7 @@ void ReplayFlags::add_selection(CLI::App& command) {
     auto* file = command.add_option(
         "--from-file",
         raw_.from_file,
-        "Read NDJSON that export wrote instead of a log; - is stdin"
+        "Read NDJSON or an archive that export wrote instead of a log; - is stdin (NDJSON)"
     );
     file->type_name("FILE")->excludes("--url")->excludes("--data-dir");
     command
@@ -89,8 +89,15 @@ void ReplayFlags::add_selection(CLI::App& command) {
 void ReplayFlags::add_export(CLI::App& app) {
     auto* command = app.add_subcommand("export", "Write records to a file, or to stdout");
     add_selection(*command);
-    command->add_option("--format", file_format_, "ndjson, which replay reads back, or csv")
-        ->check(CLI::IsMember({"ndjson", "csv"}))
+    command
+        ->add_option(
+            "--format",
+            file_format_,
+            "ndjson or archive, which replay and export read back, or csv. An archive is a log's "
+            "own\n"
+            "batches, compressed; it needs a file"
+        )
+        ->check(CLI::IsMember({"ndjson", "csv", "archive"}))
         ->capture_default_str();
     command->add_option("-O,--output", raw_.to, "The file; - is stdout")
         ->type_name("FILE")
@@ -252,6 +259,12 @@ ReplayOptions ReplayFlags::options(bool is_export) const {
     options.selection.until = time("--until", options.until);
     options.properties = to_properties(properties_);
     options.format = file_format_ == "csv" ? FileFormat::csv : FileFormat::ndjson;
+    if (file_format_ == "archive") {
+        options.format = FileFormat::archive;
+        const bool is_of_log = options.from_file.empty() && options.from_kafka.empty();
+        if (!is_of_log) throw CLI::ValidationError("--format", "an archive is made of a log");
+        if (options.to == "-") throw CLI::ValidationError("--format", "an archive needs -O FILE");
+    }
     if (is_export) return options;
     options.mqtt = mqtt_options();
     options.shifts_time = timestamps_ == "shifted";

@@ -17,6 +17,7 @@ namespace {
 
 // A file may name any number of them.
 constexpr std::size_t partitions_max = 10'000;
+constexpr std::size_t short_log_id = 8;
 
 struct Counted {
     storage::Offset first;
@@ -121,6 +122,7 @@ std::string plan_of(
                 static_cast<int>(options.mqtt.qos)
             );
         }
+        if (options.format == FileFormat::archive) return "archive";
         return options.format == FileFormat::csv ? "csv" : "ndjson";
     };
     return fmt::format(
@@ -134,6 +136,12 @@ std::string plan_of(
         options.to,
         as()
     );
+}
+
+std::string identity_of(const ReplayOptions& options, const Status& status) {
+    auto gateway_id = options.gateway_id.empty() ? status.gateway_id : options.gateway_id;
+    if (gateway_id.empty()) gateway_id = "mp-" + status.log_id.substr(0, short_log_id);
+    return gateway_id + '/' + status.log_id;
 }
 
 int print_plan(const ReplayOptions& options, RecordStream& stream, const ReplayState& state) {

@@ -15,6 +15,9 @@ namespace milepost::tool {
     const std::string& identity
 );
 
+// <gateway id>/<log id>, for `mp.id`.
+[[nodiscard]] std::string identity_of(const ReplayOptions& options, const Status& status);
+
 // --dry-run: reads everything that is left, counts it and prints it with the time it will take.
 int print_plan(const ReplayOptions& options, RecordStream& stream, const ReplayState& state);
 

@@ -11,7 +11,8 @@
 // Where replay and export write.
 namespace milepost::tool {
 
-enum class FileFormat : std::uint8_t { ndjson, csv };
+// Text; an archive is no sink of records: export_archive().
+enum class FileFormat : std::uint8_t { ndjson, csv, archive };
 
 // All calls block and throw a Failure when they cannot go on. Thread: one.
 class ReplaySink {

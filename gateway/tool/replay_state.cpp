@@ -1,5 +1,6 @@
 #include "gateway/tool/replay_state.hpp"
 
+#include "gateway/tool/append_file.hpp"
 #include "gateway/tool/failure.hpp"
 #include "storage/base/units.hpp"
 #include "storage/fs/posix_file_system.hpp"
@@ -19,12 +20,6 @@ using nlohmann::json;
 
 constexpr int state_version = 1;
 constexpr std::size_t state_bytes_max = 4 * mib;
-
-void must(const Result<void>& done, const std::filesystem::path& file) {
-    if (!done) {
-        throw Failure{exit_disk, fmt::format("{}: {}", file.string(), done.error().message())};
-    }
-}
 
 ReplayState state_of(const json& page) {
     if (page.at("milepost_replay").get<int>() != state_version) {
@@ -104,6 +99,32 @@ std::optional<ReplayState> load_state(const std::filesystem::path& file) {
             exit_run_time,
             fmt::format("{} is no state of a replay: {}", file.string(), what.substr(0, 200))};
     }
+}
+
+bool take_up_state(const std::filesystem::path& file, Selection& selection, ReplayState& state) {
+    if (auto loaded = load_state(file)) {
+        state = std::move(*loaded);
+        if (state.since_ms) selection.since = Timestamp{*state.since_ms};
+        if (state.until_ms) selection.until = Timestamp{*state.until_ms};
+        return true;
+    }
+    if (selection.since) state.since_ms = selection.since->value();
+    if (selection.until) state.until_ms = selection.until->value();
+    return false;
+}
+
+void check_plan(
+    ReplayState& state,
+    const std::string& plan,
+    const std::filesystem::path& file,
+    bool is_resumed
+) {
+    if (is_resumed && state.plan != plan) {
+        throw Failure{
+            exit_run_time,
+            fmt::format("{} is of another replay: {}", file.string(), state.plan)};
+    }
+    state.plan = plan;
 }
 
 void save_state(const std::filesystem::path& file, const ReplayState& state) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gateway/tool/record_stream.hpp"
+#include "gateway/tool/selection.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -29,6 +30,20 @@ struct ReplayState {
 
 // nullopt: there is no such file. A Failure if it is none of ours, or damaged.
 [[nodiscard]] std::optional<ReplayState> load_state(const std::filesystem::path& file);
+// What an earlier run left in `file`, if any; also what its selection's times meant, for `-2h` is
+// still what it was. False: there is none, and this one begins.
+[[nodiscard]] bool take_up_state(
+    const std::filesystem::path& file,
+    Selection& selection,
+    ReplayState& state
+);
+// Of this run; a Failure if the state that goes on is of another one.
+void check_plan(
+    ReplayState& state,
+    const std::string& plan,
+    const std::filesystem::path& file,
+    bool is_resumed
+);
 // Durable when it returns. A Failure if it cannot be written.
 void save_state(const std::filesystem::path& file, const ReplayState& state);
 

@@ -5,7 +5,7 @@ turn, in the same run; only the ratios count.
     tests/bench/run.sh --replay                             10,000,000 records (over MQTT a tenth), about ten minutes
     tests/bench/run.sh --replay --records 1000000 --only file,mqtt
 
-The reader alone is `replay --dry-run`: it reads, decodes and merges every record and writes nothing. Beside Kafka stands
+An archive is `export --format archive`, whole batches as they are. The reader alone is `replay --dry-run`: it reads, decodes and merges every record and writes nothing. Beside Kafka stands
 librdkafka alone, an idempotent producer with the same values from memory; beside MQTT Eclipse Paho alone, with the same window
 to the same gateway. Needs a folder with 700 bytes a record free.
 """
@@ -60,9 +60,9 @@ class Bench:
             subprocess.run([self.size.bin / "milepost", "consume", "--data-dir", self.log, "-t", TOPIC, "-o", "beginning",
                             "-e", "-c", str(min(VALUES, self.size.records)), "-f", "%s\\n"], stdout=out, check=True)
 
-    def replay(self, name, *words):
+    def replay(self, name, *words, verb=("replay", "--speed", "max")):
         """Seconds for it; notes its peak of resident memory."""
-        command = [self.size.bin / "milepost", "replay", "--data-dir", self.log, "--speed", "max", *words]
+        command = [self.size.bin / "milepost", verb[0], "--data-dir", self.log, *verb[1:], *words]
         began = time.monotonic()
         # `time` sees the child's own peak: a fork of this program would begin with ours.
         done = subprocess.run(["/usr/bin/env", "python3", "-c", PEAK, *map(str, command)], capture_output=True, text=True,
@@ -83,6 +83,13 @@ class Bench:
         out.unlink()
         return took
 
+    def archive(self, **_):
+        out = self.folder / "out.mpa"
+        took = self.replay("to an archive", "-O", out, verb=("export", "--format", "archive"))
+        self.archive_bytes = out.stat().st_size
+        out.unlink()
+        return took
+
     def copied(self, **_):
         """As many bytes as the file's, from memory, with one sync at their end: what the disk takes."""
         out = self.folder / "copied"
@@ -100,11 +107,12 @@ PEAK = ("import resource, subprocess, sys; code = subprocess.run(sys.argv[1:], s
 
 
 def file_part(bench, records):
-    rounds = [(bench.reader(), bench.file(), bench.copied()) for _ in range(bench.size.rounds)]
-    reader, file, copied = (statistics.median(column) for column in zip(*rounds))
+    rounds = [(bench.reader(), bench.archive(), bench.file(), bench.copied()) for _ in range(bench.size.rounds)]
+    reader, archive, file, copied = (statistics.median(column) for column in zip(*rounds))
     row("the reader alone", records, reader)
+    row(f"to an archive ({bench.archive_bytes / 1e9:.2f} GB)", records, archive, reader, GOAL)
     row(f"bytes of the file ({bench.file_bytes / 1e9:.2f} GB) written from memory", records, copied, reader)
-    row("to a file", records, file, reader, GOAL)
+    row("to a file (NDJSON)", records, file, reader, GOAL)
 
 
 def kafka_part(bench, records):

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import time
 
@@ -25,6 +26,7 @@ HOUR_MS = 3_600_000
 FIRST_MS = 1_795_393_770_000
 VEHICLES = 100
 TIMING_LIMIT_MS = 20
+ARCHIVE_HEAD_BYTES = 64  # at most
 
 
 def arguments():
@@ -128,6 +130,95 @@ def hostile_files(folder, whole):
     expect(done.stderr.decode() == f"milepost: {file}:1: is longer than 8388608 bytes\n", "a line of 1 GiB: one short error")
 
 
+def archives(folder, data, whole):
+    """The log's own batches in a file: what comes out of it is what comes out of the log."""
+    archive, cut = folder / "hour.mpa", folder / "cut.mpa"
+    milepost("export", "--data-dir", data, "--format", "archive", "-O", archive)
+    text = milepost("export", "--data-dir", data).stdout
+    expect(milepost("export", "--from-file", archive).stdout == text and
+           milepost("replay", "--from-file", archive, "--speed", "max").stdout == text,
+           f"log, archive, NDJSON is byte for byte log, NDJSON: {archive.stat().st_size} bytes instead of {len(text)}")
+    middle = whole[len(whole) // 2]["timestamp"]
+    for words in (("-k", "V7", "-k", "V8"), ("-p", 1), ("-o", "10..501"), ("--since", middle), ("--until", middle + 1),
+                  ("-k", "V3", "-o", "7..", "--since", FIRST_MS + 1000), ("-k", "nobody")):
+        expected = milepost("export", "--data-dir", data, *words).stdout
+        milepost("export", "--data-dir", data, "--format", "archive", "-O", cut, *words)
+        expect(milepost("export", "--from-file", cut).stdout == expected and
+               milepost("export", "--from-file", archive, *words).stdout == expected,
+               f"and with {' '.join(map(str, words))}, cut when it is written or when it is read: {expected.count(10)} records")
+        cut.unlink()
+    plans = [milepost("replay", *words, "--speed", "10x", "--dry-run", "--json").stdout
+             for words in (("--data-dir", data), ("--from-file", archive))]
+    expect(plans[0] == plans[1], "--dry-run says the same of both")
+    hostile_archives(folder, archive.read_bytes())
+
+
+def hostile_archives(folder, good):
+    file = folder / "hostile.mpa"
+
+    def refused(content, *said):
+        file.write_bytes(content)
+        done = milepost("replay", "--from-file", file, "--speed", "max", code=1)
+        text = done.stderr.decode()
+        return text.startswith(f"milepost: {file} at byte ") and text.count("\n") == 1 and any(word in text for word in said)
+
+    cuts = [length for length in range(4, len(good)) if length < 200 or length % 997 == 0 or len(good) - length < 40]
+    expect(all(refused(good[:length], "it ends in the middle") for length in cuts[::8]), "an archive that is cut anywhere says so")
+    draw = random.Random(len(good))
+    flips = [draw.randrange(4, len(good)) for _ in range(30)] + list(range(4, 60, 5)) + [len(good) - 1, len(good) - 10]
+
+    def flipped(at):
+        return good[:at] + bytes([good[at] ^ 1 << at % 8]) + good[at + 1:]
+
+    expect(all(refused(flipped(at), "damaged", "of version", "in the middle") for at in flips),
+           f"so does one of which a bit is flipped, at {len(flips)} places")
+    expect(refused(good + b"x", "something follows its end"), "or that goes on behind its end")
+    frames = good[:-20]
+    expect(refused(frames + frames[frames.index(b"MPAB"):] + good[-20:], "its end says"), "or has too many records")
+
+
+def archive_kills(folder, size):
+    """SIGKILL while an archive is written; the same command goes on behind what was synced."""
+    draw = random.Random(size.seed)
+    data = recording(folder, "telemetry", 1_000_000, HOUR_MS, "telemetry")
+    out = folder / "killed.mpa"
+    command = [checks.program("milepost"), "export", "--data-dir", data, "--format", "archive", "-O", out]
+    state = folder / "killed.mpa.state"
+    done = 0
+
+    def length():
+        return out.stat().st_size if out.exists() else 0
+
+    def synced():
+        try:
+            return json.loads(state.read_text())["sink_bytes"]
+        except FileNotFoundError:
+            return 0
+
+    while done < (size.kills if size.full else 3):
+        before = max(synced(), ARCHIVE_HEAD_BYTES)
+        more = before + draw.randrange(1 << 20, 8 << 20)
+        process = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL)
+        while length() < more and process.poll() is None:
+            time.sleep(0.0005)
+        process.send_signal(signal.SIGSTOP)  # for longer than it waits between two syncs
+        time.sleep(1.05)
+        process.send_signal(signal.SIGCONT)
+        while synced() <= before and process.poll() is None:
+            time.sleep(0.0005)
+        process.kill()
+        process.wait()
+        if synced() <= before:  # done: from the beginning
+            out.unlink(missing_ok=True)
+            state.unlink(missing_ok=True)
+            continue
+        done += 1
+    expect(done > 0, f"an archive: killed {done} times, at last with {synced()} of {length()} bytes synced")
+    milepost(*command[1:])
+    expect(milepost("export", "--from-file", out).stdout == milepost("export", "--data-dir", data).stdout,
+           "and every record is in it once, in order")
+
+
 def in_time(folder, seconds, rate=500, speed=1):
     """What comes out when, against what was recorded when."""
     data = recording(folder, "minute", rate * seconds, 1000 * seconds)
@@ -203,8 +294,10 @@ def main():
         plan(data, len(whole))
         through_a_file(folder, data, whole)
         hostile_files(folder, whole)
+        archives(folder, data, whole)
         in_time(folder, size.seconds)
         kills(folder, size)
+        archive_kills(folder, size)
         from_a_gateway(folder)
 
 
