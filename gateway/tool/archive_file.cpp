@@ -3,6 +3,7 @@
 #include "gateway/tool/failure.hpp"
 #include "storage/base/units.hpp"
 #include "storage/format/crc32c.hpp"
+#include "storage/log/segment_name.hpp"
 
 #include <fmt/format.h>
 
@@ -159,6 +160,7 @@ bool ArchiveFile::next(Frame& frame) {
     frame.name.partition = partition;
     frame.name.topic.resize(topic_bytes);
     read(std::as_writable_bytes(std::span{frame.name.topic}));
+    if (!storage::is_topic_name(frame.name.topic)) refuse("its topic is damaged");
     frame.bytes.resize(batch_bytes);
     read(frame.bytes);
     auto crc = storage::crc32c(Bytes{head}.subspan(crc_from));

@@ -1,11 +1,17 @@
+#include "gateway/tool/archive_file.hpp"
+#include "gateway/tool/archive_source.hpp"
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/read_ahead.hpp"
 #include "gateway/tool/record_stream.hpp"
 #include "storage/format/batch_builder.hpp"
+#include "tests/support/seeded_random.hpp"
+#include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -208,4 +214,80 @@ TEST_CASE("read ahead: an error comes behind the records before it", "[replay]")
         stream->pass();
     }
     CHECK_THROWS_AS(all_of(*stream), Failure);
+}
+
+namespace {
+
+void write(const std::filesystem::path& file, const std::string& text) {
+    std::ofstream{file, std::ios::binary} << text;
+}
+
+// Stops behind `frames` of them, and goes on as after a kill.
+std::string archive_of(Fixture& f, const std::filesystem::path& file, int frames) {
+    auto positions = select_positions(f.log, f.selection);
+    std::string text;
+    std::uint64_t records = 0;
+    append_archive_head("gw/0123", text);
+    const auto copy = [&](const ArchiveSource::Newest& newest, int most) {
+        ArchiveSource source{f.log, f.selection, positions, newest};
+        for (int i = 0; i < most; ++i) {
+            const auto batch = source.next();
+            if (!batch) break;
+            append_archive_frame(batch->name, batch->bytes, text);
+            records += batch->records;
+            source.pass();
+        }
+        positions = source.positions();
+    };
+    copy({}, frames);
+    write(file, text);
+    ArchiveFile begun{file, text.size()};
+    ArchiveSource::Newest newest;
+    ArchiveFile::Frame frame;
+    while (begun.next(frame)) {
+        auto& known = newest.try_emplace(frame.name, INT64_MIN).first->second;
+        known = std::max(known, frame.batch.max_timestamp);
+    }
+    copy(newest, INT32_MAX);
+    append_archive_end(records, text);
+    write(file, text);
+    const Selection everything;
+    return all_of(*open_archive_stream(file, everything, {}));
+}
+
+}  // namespace
+
+TEST_CASE("archive: whatever the clocks did, records come as from the log", "[replay]") {
+    const test::TempDir folder;
+    test::SeededRandom random{7};
+    for (int round = 0; round < 200; ++round) {
+        Fixture f;
+        for (int partition = 0; partition < 4; ++partition) {
+            std::vector<Written> records;
+            std::int64_t clock = 0;
+            for (auto left = random.below(20); left > 0; --left) {
+                clock += static_cast<std::int64_t>(random.below(3));
+                if (random.chance(1, 6)) clock = static_cast<std::int64_t>(random.below(40));
+                records.push_back({clock, "V" + std::to_string(random.below(3))});
+            }
+            f.log.add({"c", partition}, records);
+        }
+        if (random.chance(1, 2)) f.selection.keys = {"V1", "V2"};
+        if (random.chance(1, 2)) f.selection.offsets = {1, 9};
+        const auto frames = static_cast<int>(random.below(20));
+        CHECK(archive_of(f, folder.path() / "archive", frames) == f.read());
+    }
+}
+
+TEST_CASE("archive: goes on at any record", "[replay]") {
+    const test::TempDir folder;
+    Fixture f;
+    const auto file = folder.path() / "archive";
+    auto rest = archive_of(f, file, 0);
+    const auto stream = open_archive_stream(file, f.selection, {});
+    while (stream->next() != nullptr) {
+        CHECK(all_of(*open_archive_stream(file, f.selection, stream->positions())) == rest);
+        stream->pass();
+        rest.erase(0, rest.find(' ') + 1);
+    }
 }
