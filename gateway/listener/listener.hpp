@@ -107,7 +107,7 @@ private:
     void watch_writing(Connection& connection);
     void on_write_deadline(Connection& connection);
 
-    // a turn: listener.cpp
+    // a turn: listener_turns.cpp
     void watch_poller();
     void turns();
     void turn(std::span<const epoll_event> events);
