@@ -259,6 +259,8 @@ def parse():
         parser.error("--mosquitto takes volatile, persistent, or both with a comma")
     if arguments.mosquitto and not installed:
         parser.error("no mosquitto here (packaging/install-build-deps.sh --tests)")
+    if arguments.sync_delay_ms and not (pathlib.Path(arguments.bin) / "slow_sync.so").exists():
+        parser.error("slow_sync.so is not built (tests/bench/run.sh builds it)")
     for load in arguments.loads:
         parts = load.split("x")
         if load != "open" and not (len(parts) == 2 and all(part.isdigit() and int(part) > 0 for part in parts)):
