@@ -198,7 +198,10 @@ void Listener::send_acks(Connection& connection, std::span<const AckToken> token
 
 void Listener::set_intake_open(bool is_open) {
     is_intake_open_ = is_open;
-    if (!is_open) return;
+    if (!is_open) {
+        if (!put_off_.empty()) turn_soon();  // nothing is committed that they could wait for
+        return;
+    }
     offer_wills();
     acked({});
 }

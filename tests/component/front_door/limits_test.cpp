@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -163,6 +164,54 @@ TEST_CASE(
     for (const auto& device : crowd)
         CHECK(device->takes(Device::puback(2 * burst)));
     CHECK(door.log->stats().records.value() - before == crowd_size * burst + 1);
+}
+
+TEST_CASE(
+    "front door: who sends much is pinged while nothing is taken in",
+    "[front_door][limits]"
+) {
+    constexpr std::uint16_t burst = 150;
+    const std::string ping{"\xc0\0", 2};
+    const std::string pong{"\xd0\0", 2};
+    ForgetfulDisk disk;
+    FoldingKeeper keeper;
+    Door door{disk, keeper, {.change = [](auto& options) {
+                  options.limits.in_flight_publishes_max = 2 * burst;
+              }}};
+    std::vector<std::unique_ptr<Device>> crowd;
+    for (std::size_t i = 0; i < 30; ++i) {
+        crowd.push_back(std::make_unique<Device>(door));
+        crowd.back()->connect("crowd" + std::to_string(i), /*clean=*/true);
+    }
+    Device light{door};
+    light.connect("light", /*clean=*/true);
+    disk.fail(test::DiskCall::write, 1, {.for_ever = true});  // no segment: the ring stays full
+    std::string bytes;
+    for (std::uint16_t i = 1; i <= burst; ++i)
+        bytes += Device::publish_packet(i, std::string(90, 'x'), false);
+    const auto is_closed = [&] {
+        return door.log->intake() != storage::IntakeState::open;
+    };
+    for (int round = 0; round < 100 && !is_closed(); ++round) {
+        for (const auto& device : crowd) {
+            device->forget();
+            device->send(bytes);
+        }
+        REQUIRE(door.turn_until([&] {
+            light.send(ping);
+            return is_closed() || std::all_of(crowd.begin(), crowd.end(), [](const auto& device) {
+                       return device->heard().find(Device::puback(burst)) != std::string::npos;
+                   });
+        }));
+    }
+    REQUIRE(is_closed());
+    for (const auto& device : crowd)
+        device->send(ping);
+    CHECK(door.turn_until([&] {
+        light.send(ping);
+        return crowd.front()->heard().find(pong) != std::string::npos;
+    }));
+    disk.clear_faults();
 }
 
 }  // namespace milepost
