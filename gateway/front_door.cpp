@@ -86,10 +86,8 @@ bool FrontDoor::has_room(std::size_t bytes) const {
 }
 
 // A slow disk, or a set interval, takes larger groups: what comes meanwhile keeps nobody waiting.
-// While nothing is taken in the group may stay as it is for hours, and pings must still be read.
 bool FrontDoor::wants_more() const {
     if (has_interval_ || is_disk_slow_) return true;
-    if (log_->intake() != storage::IntakeState::open) return true;
     const std::size_t share = std::min(share_bytes, log_->config().group_bytes / 2);
     return log_->open_group_bytes() < share;
 }

@@ -10,7 +10,7 @@
 namespace milepost::listener {
 
 struct Deadline {
-    enum class Kind : std::uint8_t { connect, keep_alive, will, expiry, rate, write };
+    enum class Kind : std::uint8_t { connect, keep_alive, will, expiry, rate, write, intake };
 
     Instant at{};
     std::uint64_t tag = 0;  // of the connection

@@ -164,6 +164,8 @@ private:
     mqtt::Taken take_qos_2(Connection& connection, const mqtt::Publish& publish, AckToken token);
     mqtt::Taken take_release(Connection& connection, AckToken token);
     void send_acks(Connection& connection, std::span<const AckToken> tokens);
+    void await_intake();
+    [[nodiscard]] bool is_closed_for_long() const;
 
     // subscribers: listener_deliveries.cpp
     mqtt::Taken take_subscribe(Connection& connection, const mqtt::Subscribe& subscribe);
@@ -239,7 +241,10 @@ private:
     std::uint64_t assigned_ids_ = 0;
     static constexpr Duration handshake_time_per_turn = std::chrono::milliseconds{4};
     Duration handshake_time_left_ = handshake_time_per_turn;
+    static constexpr Duration closed_for_long_after = std::chrono::seconds{1};
+    Instant intake_closed_at_{};
     bool is_intake_open_ = true;
+    bool is_intake_awaited_ = false;  // a deadline is under way
     bool is_reading_ = true;
     bool has_appended_ = false;  // something awaits the commit at the turn's end
     bool turn_is_posted_ = false;

@@ -197,13 +197,26 @@ void Listener::send_acks(Connection& connection, std::span<const AckToken> token
 }
 
 void Listener::set_intake_open(bool is_open) {
-    is_intake_open_ = is_open;
     if (!is_open) {
-        if (!put_off_.empty()) turn_soon();  // nothing is committed that they could wait for
-        return;
+        if (!std::exchange(is_intake_open_, false)) return;
+        intake_closed_at_ = monotonic_now();
+        return await_intake();
     }
+    is_intake_open_ = true;
     offer_wills();
     acked({});
+}
+
+// One deadline at a time: under load the ring is full, and soon has room again, many times a
+// second.
+void Listener::await_intake() {
+    if (std::exchange(is_intake_awaited_, true)) return;
+    deadlines_.add({intake_closed_at_ + closed_for_long_after, 0, Deadline::Kind::intake});
+    arm_timer();
+}
+
+bool Listener::is_closed_for_long() const {
+    return !is_intake_open_ && turn_now_ - intake_closed_at_ >= closed_for_long_after;
 }
 
 }  // namespace milepost::listener

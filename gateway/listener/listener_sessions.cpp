@@ -235,6 +235,11 @@ void Listener::on_timer() {
 
 void Listener::on_deadline(const Deadline& deadline) {
     if (deadline.kind == Deadline::Kind::will) return offer_wills();
+    if (deadline.kind == Deadline::Kind::intake) {
+        is_intake_awaited_ = false;
+        if (!is_intake_open_ && !is_closed_for_long()) await_intake();
+        return;  // the turn's end sees to those that were put off
+    }
     if (deadline.kind == Deadline::Kind::expiry) {
         for (const std::string& client_id : sessions_.expire(wall_now_)) {
             if (events_->on_session({client_id, {}}, std::nullopt)) has_appended_ = true;

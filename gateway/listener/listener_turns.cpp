@@ -139,9 +139,11 @@ void Listener::on_ready(Connection& connection, std::uint32_t events) {
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) end(connection);
 }
 
-// Whether one that sends much may add to the open group. Where all do, nobody waits for less.
+// Whether one that sends much may add to the open group. Where all do, nobody waits for less. And a
+// group may stay as it is for hours while nothing is taken in: pings must still be read.
 bool Listener::takes_much() const {
-    return events_->wants_more() || turn_now_ - little_came_at_ > others_are_gone_after;
+    return events_->wants_more() || turn_now_ - little_came_at_ > others_are_gone_after ||
+           is_closed_for_long();
 }
 
 // A group that is full enough is committed before those who send much are read again, in the order
