@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string>
@@ -24,6 +25,15 @@ std::optional<std::string> check_property(
     auto reason = milepost::upstream::check_property(name, value);
     if (reason || delivery != milepost::Delivery::exactly_once) return reason;
     return milepost::upstream::check_transactional_property(name, value);
+}
+
+// librdkafka has the SASL library load all of its plug-ins, a data base among them, whatever it
+// then uses: half a MiB. Who sets the variable himself keeps it. Before the first thread.
+void leave_out_sasl_plugins(const milepost::Config& config) {
+    if (config.upstream && milepost::upstream::needs_sasl_plugins(config.upstream->librdkafka))
+        return;
+    constexpr int keep = 0;
+    ::setenv("SASL_PATH", "/nonexistent", keep);
 }
 
 }  // namespace
@@ -55,6 +65,7 @@ int main(int argc, char** argv) {
     }
 
     std::signal(SIGPIPE, SIG_IGN);
+    leave_out_sasl_plugins(loaded.config);
     try {
         App app{std::move(loaded.config)};
         return static_cast<int>(app.run());

@@ -66,6 +66,9 @@ struct ProducerSettings {
     const Properties& properties,
     int library_version
 );
+// Whether logging in takes a plug-in of the SASL library: Kerberos (GSSAPI, which is what
+// librdkafka uses when no mechanism is set). The other mechanisms are librdkafka's own.
+[[nodiscard]] bool needs_sasl_plugins(const Properties& properties);
 [[nodiscard]] int library_version();
 [[nodiscard]] std::string library_version_text();
 

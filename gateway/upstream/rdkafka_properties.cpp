@@ -4,6 +4,7 @@
 #include "gateway/upstream/secret_file.hpp"
 
 #include <librdkafka/rdkafka.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -75,6 +76,10 @@ std::optional<std::string> out_of_bounds(const Bound& bound, std::string_view va
            std::to_string(bound.at_most) + ": " + std::string{bound.reason};
 }
 
+bool is_mechanism(std::string_view name) {
+    return name == "sasl.mechanism" || name == "sasl.mechanisms";
+}
+
 std::string refused(std::string_view reason) {
     return "not accepted: " + std::string{reason};
 }
@@ -117,15 +122,24 @@ std::optional<std::string> check_transactional_property(
 
 std::optional<std::string> library_warning(const Properties& properties, int version) {
     const bool scram = std::any_of(properties.begin(), properties.end(), [](const auto& property) {
-        const auto& [name, value] = property;
-        return (name == "sasl.mechanism" || name == "sasl.mechanisms") &&
-               value.starts_with("SCRAM-");
+        return is_mechanism(property.first) && property.second.starts_with("SCRAM-");
     });
     if (!scram || version >= scram_version_min) return std::nullopt;
     return "this librdkafka (before 2.6.1) cannot log in with SCRAM to Kafka 4.x: use PLAIN over "
            "TLS "
            "or client certificates, or install librdkafka 2.8.0 "
            "(packaging/librdkafka-backport.sh builds it for Debian 12)";
+}
+
+// librdkafka takes these values in any case.
+bool needs_sasl_plugins(const Properties& properties) {
+    bool uses_sasl = false;
+    bool is_kerberos = true;
+    for (const auto& [name, value] : properties) {
+        if (name == "security.protocol") uses_sasl = ::strncasecmp(value.c_str(), "sasl_", 5) == 0;
+        if (is_mechanism(name)) is_kerberos = ::strcasecmp(value.c_str(), "GSSAPI") == 0;
+    }
+    return uses_sasl && is_kerberos;
 }
 
 int library_version() {

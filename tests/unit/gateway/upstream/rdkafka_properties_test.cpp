@@ -204,6 +204,18 @@ TEST_CASE("properties: unknown names and impossible values are librdkafka's to s
     CHECK(check_property("max.in.flight", "many") == "not a number");
 }
 
+TEST_CASE("properties: only Kerberos takes the SASL library's plug-ins", "[upstream]") {
+    CHECK_FALSE(needs_sasl_plugins({}));
+    CHECK_FALSE(needs_sasl_plugins({{"security.protocol", "ssl"}}));
+    CHECK_FALSE(needs_sasl_plugins({{"security.protocol", "sasl_ssl"}, {"sasl.mechanism", "PLAIN"}})
+    );
+    CHECK_FALSE(needs_sasl_plugins(
+        {{"sasl.mechanisms", "SCRAM-SHA-512"}, {"security.protocol", "SASL_SSL"}}
+    ));
+    CHECK(needs_sasl_plugins({{"security.protocol", "SASL_PLAINTEXT"}}));
+    CHECK(needs_sasl_plugins({{"security.protocol", "Sasl_ssl"}, {"sasl.mechanism", "gssapi"}}));
+}
+
 TEST_CASE("properties: SCRAM with an older library gives one line", "[upstream]") {
     const Properties scram = {{"sasl.mechanism", "SCRAM-SHA-512"}};
     CHECK(library_warning(scram, 0x020002ff));
