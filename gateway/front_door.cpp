@@ -12,10 +12,6 @@ namespace {
 // What a frame takes beside its parts, and more.
 constexpr std::size_t group_margin_bytes = 4096;
 
-// What those who send much add to one group, about: a millisecond's work, which is what a device
-// that sends one reading waits for. More at once would not be faster.
-constexpr std::size_t share_bytes = 256 * kib;
-
 }  // namespace
 
 void FrontDoor::attach(storage::Log& log, ingest::Intake& intake, listener::Listener& listener) {
@@ -88,7 +84,7 @@ bool FrontDoor::has_room(std::size_t bytes) const {
 // A slow disk, or a set interval, takes larger groups: what comes meanwhile keeps nobody waiting.
 bool FrontDoor::wants_more() const {
     if (has_interval_ || is_disk_slow_) return true;
-    const std::size_t share = std::min(share_bytes, log_->config().group_bytes / 2);
+    const std::size_t share = std::min(share_.bytes(), log_->config().group_bytes / 2);
     return log_->open_group_bytes() < share;
 }
 
@@ -110,7 +106,9 @@ void FrontDoor::commit_when_due(bool is_committing) {
     if (*due <= now) {
         holds_group_ = false;
         pace_.committed(now);
-        return log_->commit();
+        const std::size_t bytes = log_->open_group_bytes();
+        log_->commit();
+        return share_.committed(bytes, log_->paced_until() - now);
     }
     if (timer_at_ && *timer_at_ <= *due) return;  // it looks again
     timer_at_ = due;

@@ -3,6 +3,7 @@
 #include "gateway/bridges.hpp"
 #include "gateway/clock_sync.hpp"
 #include "gateway/commit_pace.hpp"
+#include "gateway/group_share.hpp"
 #include "gateway/ingest/intake.hpp"
 #include "gateway/listener/listener.hpp"
 #include "storage/base/ack_token.hpp"
@@ -67,6 +68,7 @@ private:
     boost::asio::steady_timer timer_;
     ClockSync clock_;
     CommitPace pace_;
+    GroupShare share_;
     const bool has_interval_;
     std::optional<Instant> timer_at_;  // it is armed for
     bool holds_group_ = false;         // the open group waits for its time

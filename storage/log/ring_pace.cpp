@@ -10,8 +10,11 @@ namespace {
 
 // What is learned of a checkpoint counts a quarter: one that a busy disk delayed is not the rule.
 constexpr double smoothing = 4;
-// A small one is mostly the syncs of its files, and says nothing of a large one's bytes.
+// A small one is mostly the syncs of its files, and says nothing of a large one's bytes: taken for
+// the rule it would be thought to take many times as long. Small is less than this, and less than
+// this part of the largest.
 constexpr std::uint64_t learns_from_bytes = mib;
+constexpr std::uint64_t learns_from_part = 4;
 // One that takes longer than expected ends, as far as anybody knows, in this part of its time.
 constexpr Duration::rep overdue_part = 8;
 
@@ -29,7 +32,8 @@ void RingPace::checkpoint_begins(std::uint64_t bytes, Instant now) {
 
 void RingPace::checkpoint_ended(bool has_freed, Instant now) {
     ends_about_.store(0, std::memory_order_release);
-    if (!has_freed || bytes_ < learns_from_bytes) return;
+    if (!has_freed || bytes_ < std::max(learns_from_bytes, largest_ / learns_from_part)) return;
+    largest_ = std::max(largest_, bytes_);
     const double nanos = static_cast<double>((now - began_).count()) / static_cast<double>(bytes_);
     const double before = nanos_per_byte_ > 0 ? nanos_per_byte_ : nanos;
     nanos_per_byte_ = before + (nanos - before) / smoothing;

@@ -31,6 +31,7 @@ public:
 private:
     // The checkpointer's.
     std::uint64_t bytes_ = 0;
+    std::uint64_t largest_ = 0;
     Instant began_{};
     double nanos_per_byte_ = 0;  // lately
 

@@ -70,6 +70,15 @@ TEST_CASE("ring pace: a checkpoint that is late holds groups further apart", "[r
     CHECK(pace->next() - late == milliseconds{160} / 8);
 }
 
+TEST_CASE("ring pace: a small checkpoint does not make a large one seem long", "[ring_pace]") {
+    const auto pace = experienced();
+    pace->checkpoint_begins(6 * mib, start);
+    pace->checkpoint_ended(true, start + milliseconds{266});
+    pace->checkpoint_begins(32 * mib, start);
+    pace->group_sealed(mib, 32 * mib, start);
+    CHECK(pace->next() - start == milliseconds{5});
+}
+
 TEST_CASE("ring pace: only checkpoints that freed much tell how long one takes", "[ring_pace]") {
     const auto pace = experienced();
     pace->checkpoint_begins(32 * mib, start);
