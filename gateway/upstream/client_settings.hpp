@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,10 @@ struct ProducerSettings {
     // Of one try of a commit or an abort. Longer than the forwarder is patient (30 s), so that it
     // decides; not for ever, so that a try that it gave up ends and the client with it.
     std::chrono::milliseconds transaction_wait{40'000};
+    // Lists of headers that wait to be used again: memory, and faster for it.
+    std::size_t header_lists_kept = 0;
+    // Of values that are not copied, what they lie in: let go when the client has ended.
+    std::shared_ptr<const void> kept{};
 };
 
 // Why a property of [upstream.librdkafka] is not accepted: it would break a promise, has a key of

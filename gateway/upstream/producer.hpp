@@ -21,7 +21,8 @@ namespace milepost::upstream {
 struct TopicIdTag;
 using TopicId = StrongInt<TopicIdTag, std::uint32_t>;
 
-// A record on its way to the upstream. All views; valid during the call that takes it.
+// A record on its way to the upstream. All views; valid during the call that takes it, but for a
+// value that is kept.
 struct OutgoingRecord {
     TopicId topic;
     std::int32_t partition = 0;
@@ -30,6 +31,8 @@ struct OutgoingRecord {
     std::optional<Bytes> value;
     std::span<const storage::HeaderView> headers;
     std::uint64_t tag = 0;  // comes back in the record's report
+    // The value's bytes stay as they are until the record is reported, so they are not copied.
+    bool is_value_kept = false;
 };
 
 // What became of one record: confirmed with acks=all (Fault::none), or not.
@@ -88,7 +91,7 @@ public:
         Duration wait_max
     ) = 0;
 
-    // Takes a record into the queue (copied), or says why not (Fault::queue_full, record, …).
+    // Takes a record into the queue, or says why not (Fault::queue_full, record, …).
     virtual ErrorCode produce(const OutgoingRecord& record) = 0;
     // Hands out everything that has happened, without waiting.
     virtual void serve(ProducerListener& listener) = 0;

@@ -17,6 +17,12 @@ namespace {
 
 constexpr std::size_t error_text_bytes = 512;
 
+// What a client's threads look at until they have ended.
+struct Kept {
+    std::shared_ptr<const void> values;
+    std::unique_ptr<Hearing> hearing;
+};
+
 void add(Properties& all, const Properties& more) {
     all.insert(all.end(), more.begin(), more.end());
 }
@@ -179,11 +185,9 @@ Result<SharedClient> make_producer_client(const ProducerSettings& settings, std:
         return upstream_error(rd_kafka_last_error());
     }
     conf.release();  // the client owns it now
-    return SharedClient{
-        client.release(),
-        [kept = std::shared_ptr<Hearing>{std::move(hearing)}](rd_kafka_s* last) {
-            DestroyClient{}(last);
-        }};
+    auto kept = std::make_shared<Kept>(Kept{.values = settings.kept, .hearing = std::move(hearing)}
+    );
+    return SharedClient{client.release(), DestroyClient{std::move(kept)}};
 }
 
 }  // namespace milepost::upstream

@@ -7,6 +7,7 @@
 #include "gateway/upstream/waker.hpp"
 #include "storage/base/result.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -32,7 +33,11 @@ struct Hearing {
     std::string& problem
 );
 
-[[nodiscard]] std::unique_ptr<Producer> wrap_producer(SharedClient client, Waker& waker);
+[[nodiscard]] std::unique_ptr<Producer> wrap_producer(
+    SharedClient client,
+    Waker& waker,
+    std::size_t header_lists_kept
+);
 
 // Sets all of them, the later ones over the earlier.
 [[nodiscard]] Result<void> set_properties(

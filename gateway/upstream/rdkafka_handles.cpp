@@ -30,8 +30,9 @@ void DestroyQueue::operator()(rd_kafka_queue_s* queue) const {
 void DestroyClient::operator()(rd_kafka_s* client) const {
     std::promise<void> promise;
     auto destroyed = promise.get_future();
-    std::thread destroyer{[client, done = std::move(promise)]() mutable {
+    std::thread destroyer{[client, held = kept, done = std::move(promise)]() mutable {
         rd_kafka_destroy(client);
+        held.reset();
         done.set_value();
     }};
     if (destroyed.wait_for(destroy_wait_max) == std::future_status::ready) {

@@ -25,6 +25,8 @@ struct DestroyQueue {
 // A client's background threads may hang in a name look-up, so this waits for them for some seconds
 // and then leaves them to the end of the process.
 struct DestroyClient {
+    std::shared_ptr<const void> kept{};  // what these threads look at: let go when they have ended
+
     void operator()(rd_kafka_s* client) const;
 };
 

@@ -3,6 +3,7 @@
 #include "gateway/upstream/line_limit.hpp"
 #include "gateway/upstream/rdkafka_client.hpp"
 #include "gateway/upstream/rdkafka_handles.hpp"
+#include "gateway/upstream/rdkafka_headers.hpp"
 #include "storage/base/check.hpp"
 
 #include <librdkafka/rdkafka.h>
@@ -92,9 +93,10 @@ bool is_said_elsewhere(std::string_view facility, std::string_view text) {
 
 class RdKafkaProducer final : public Producer {
 public:
-    RdKafkaProducer(SharedClient client, Waker& waker)
+    RdKafkaProducer(SharedClient client, Waker& waker, std::size_t header_lists_kept)
         : client_(std::move(client))
-        , queue_(rd_kafka_queue_get_main(client_.get())) {
+        , queue_(rd_kafka_queue_get_main(client_.get()))
+        , header_lists_(header_lists_kept) {
         rd_kafka_set_log_queue(client_.get(), nullptr);
         rd_kafka_queue_io_event_enable(
             queue_.get(),
@@ -138,6 +140,7 @@ private:
     SharedClient client_;  // let go last
     QueueHandle queue_;
     std::vector<TopicHandle> topics_;
+    HeaderLists header_lists_;
     std::array<const rd_kafka_message_t*, reports_per_call> messages_{};
     std::array<DeliveryReport, reports_per_call> reports_{};
     LineLimit log_limit_;
@@ -251,7 +254,7 @@ ErrorCode RdKafkaProducer::produce(const OutgoingRecord& record) {
     part(RD_KAFKA_VTYPE_RKT).u.rkt = topics_[record.topic.value()].get();
     part(RD_KAFKA_VTYPE_PARTITION).u.i32 = record.partition;
     part(RD_KAFKA_VTYPE_TIMESTAMP).u.i64 = record.timestamp.value();
-    part(RD_KAFKA_VTYPE_MSGFLAGS).u.i = RD_KAFKA_MSG_F_COPY;
+    part(RD_KAFKA_VTYPE_MSGFLAGS).u.i = record.is_value_kept ? 0 : RD_KAFKA_MSG_F_COPY;
     part(RD_KAFKA_VTYPE_OPAQUE).u.ptr = opaque_of(record.tag);
     const auto memory = [&](rd_kafka_vtype_t type, const std::optional<Bytes>& bytes) {
         if (!bytes) return;
@@ -262,26 +265,13 @@ ErrorCode RdKafkaProducer::produce(const OutgoingRecord& record) {
     };
     memory(RD_KAFKA_VTYPE_KEY, record.key);
     memory(RD_KAFKA_VTYPE_VALUE, record.value);
-    rd_kafka_headers_t* headers = nullptr;
-    if (!record.headers.empty()) {
-        headers = rd_kafka_headers_new(record.headers.size());
-        for (const auto& header : record.headers) {
-            rd_kafka_header_add(
-                headers,
-                header.name.data(),
-                static_cast<ssize_t>(header.name.size()),
-                header.value.empty() ? static_cast<const void*>("") : header.value.data(),
-                static_cast<ssize_t>(header.value.size())
-            );
-        }
-        part(RD_KAFKA_VTYPE_HEADERS).u.headers = headers;
-    }
+    auto headers = header_lists_.make(record.headers);
+    if (headers) part(RD_KAFKA_VTYPE_HEADERS).u.headers = headers.get();
     const std::unique_ptr<rd_kafka_error_t, DestroyError> error{
         rd_kafka_produceva(client_.get(), parts.data(), count)};
-    if (!error) return {};
-    // Only a record that was taken owns its headers.
-    if (headers != nullptr) rd_kafka_headers_destroy(headers);
-    return upstream_error(rd_kafka_error_code(error.get()));
+    if (error) return upstream_error(rd_kafka_error_code(error.get()));
+    headers.release();  // the record owns them now
+    return {};
 }
 
 void RdKafkaProducer::serve(ProducerListener& listener) {
@@ -314,6 +304,7 @@ void RdKafkaProducer::serve_reports(rd_kafka_event_t* event, ProducerListener& l
                              : fault_of(upstream_error(message.err)),
                 .code = message.err,
             };
+            header_lists_.take_back(message);
         }
         if (count > 0) listener.on_reports({reports_.data(), count});
     } while (count == messages_.size());
@@ -368,11 +359,15 @@ Result<std::unique_ptr<Producer>> make_rdkafka_producer(
 ) {
     auto client = make_producer_client(settings, problem);
     if (!client) return client.error();
-    return wrap_producer(std::move(client).value(), waker);
+    return wrap_producer(std::move(client).value(), waker, settings.header_lists_kept);
 }
 
-std::unique_ptr<Producer> wrap_producer(SharedClient client, Waker& waker) {
-    return std::make_unique<RdKafkaProducer>(std::move(client), waker);
+std::unique_ptr<Producer> wrap_producer(
+    SharedClient client,
+    Waker& waker,
+    std::size_t header_lists_kept
+) {
+    return std::make_unique<RdKafkaProducer>(std::move(client), waker, header_lists_kept);
 }
 
 std::int32_t murmur2_partition(Bytes key, std::int32_t partitions) {

@@ -285,7 +285,7 @@ Result<TransactionalClient> make_rdkafka_transactional(
     if (!made) return made.error();
     const SharedClient client = std::move(made).value();
     return TransactionalClient{
-        .producer = wrap_producer(client, waker),
+        .producer = wrap_producer(client, waker, settings.header_lists_kept),
         .transactions = std::make_unique<RdKafkaTransactions>(client, settings, waker)};
 }
 
