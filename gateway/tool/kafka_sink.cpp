@@ -1,8 +1,11 @@
 #include "gateway/tool/kafka_sink.hpp"
 
 #include "gateway/tool/failure.hpp"
+#include "gateway/tool/held_blocks.hpp"
+#include "gateway/tool/record_block.hpp"
 #include "gateway/upstream/rdkafka_producer.hpp"
 #include "gateway/upstream/waker.hpp"
+#include "storage/base/units.hpp"
 
 #include <fmt/format.h>
 
@@ -21,8 +24,11 @@ using upstream::GroupPosition;
 using upstream::Step;
 using upstream::StepResult;
 
-// Of one transaction: what a kill makes the brokers throw away, and far below their limit.
-constexpr Duration transaction_pause = std::chrono::seconds{1};
+// Of one transaction: what a kill makes the brokers throw away, and far below their limit. At its
+// end both sides wait for each other, which costs at full speed; who waits for the time that
+// records are due at loses nothing, and what was sent is to be seen soon.
+constexpr Duration transaction_full_speed = std::chrono::seconds{5};
+constexpr Duration transaction_paced = std::chrono::seconds{1};
 constexpr Duration metadata_wait = std::chrono::seconds{10};
 constexpr Duration step_wait_max = std::chrono::seconds{60};
 constexpr Duration retry_pause = std::chrono::milliseconds{200};
@@ -32,6 +38,12 @@ constexpr Duration wait_slice = std::chrono::milliseconds{100};
 // to more than the processor's caches hold while they are compressed. What the user sets comes
 // behind it.
 const upstream::Properties batches = {{"linger.ms", "50"}, {"batch.size", "300000"}};
+
+// On their way at a time: more are no faster, and each needs memory.
+constexpr std::size_t records_sent_max = 50'000;
+// So much may wait for the report of a few slow records; what comes behind it is copied.
+constexpr std::size_t blocks_held_max = 16 * mib / record_block_bytes;
+constexpr std::uint64_t tag_of_copied = 0;
 
 struct Topic {
     upstream::TopicId id;
@@ -54,7 +66,10 @@ public:
                  .client_id = "milepost-replay",
                  .properties = std::move(properties)},
             .transactional_id = name,
-            .group_id = name};
+            .group_id = name,
+            .queue_messages = records_sent_max,
+            .header_lists_kept = records_sent_max,
+            .kept = held_};
         std::string problem;
         auto made = upstream::make_rdkafka_transactional(settings, waker_, problem);
         if (!made) throw Failure{exit_usage, problem.empty() ? made.error().message() : problem};
@@ -89,13 +104,17 @@ public:
         // positions, if it is new, and choose a coordinator.
         if (position_topic_.empty()) find_position(std::string{record.topic});
         if (!is_open_) begin();
+        const bool is_held = record.owner != nullptr && record.value &&
+                             held_->count() < blocks_held_max;
         const upstream::OutgoingRecord outgoing{
             .topic = topic.id,
             .partition = partition_of(record, topic.partitions),
             .timestamp = record.timestamp,
             .key = record.key,
             .value = record.value,
-            .headers = record.headers};
+            .headers = record.headers,
+            .tag = is_held ? held_->hold(*record.owner) : tag_of_copied,
+            .is_value_kept = is_held};
         while (const auto error = client_.producer->produce(outgoing)) {
             if (upstream::fault_of(error) != upstream::Fault::queue_full) {
                 throw Failure{
@@ -110,14 +129,14 @@ public:
             }
             waker_.wait(wait_slice);
             serve();
-            commit_if_old();
+            commit_if_old(transaction_full_speed);
             if (!is_open_) begin();
         }
         ++count_;
         constexpr std::uint64_t records_per_look = 256;
         if (count_ % records_per_look != 0) return;
         serve();
-        commit_if_old();
+        commit_if_old(transaction_full_speed);
     }
 
     void wait_until(Instant due) override {
@@ -125,7 +144,7 @@ public:
             const auto left = due - monotonic_now();
             waker_.wait(std::clamp<Duration>(left, Duration{0}, wait_slice));
             serve();
-            commit_if_old();
+            commit_if_old(transaction_paced);
         }
     }
 
@@ -165,8 +184,8 @@ private:
         begun_ = monotonic_now();
     }
 
-    void commit_if_old() {
-        if (is_open_ && monotonic_now() - begun_ >= transaction_pause) commit();
+    void commit_if_old(Duration age) {
+        if (is_open_ && monotonic_now() - begun_ >= age) commit();
     }
 
     void commit() {
@@ -222,6 +241,7 @@ private:
 
     void on_reports(std::span<const upstream::DeliveryReport> reports) override {
         for (const auto& report : reports) {
+            if (report.tag != tag_of_copied) held_->release(report.tag);
             if (report.fault != upstream::Fault::none && problem_.empty()) {
                 problem_ = upstream::upstream_error(report.code).message();
             }
@@ -240,6 +260,7 @@ private:
         (void)text;
     }
 
+    const std::shared_ptr<HeldBlocks> held_ = std::make_shared<HeldBlocks>();  // the client's, too
     upstream::Waker waker_;  // outlives the client
     upstream::TransactionalClient client_;
     std::string mark_;

@@ -119,9 +119,11 @@ def kafka_part(bench, records):
     with testbed.Broker() as kafka:
         kafka.create_topic(TOPIC, PARTITIONS)
         kafka.create_topic("bare", PARTITIONS)
-        bare(bench, kafka, max(1, records // 10))  # the broker is warm then
-        rounds = [(bare(bench, kafka, records), bench.replay("to Kafka", "--to", f"kafka://{kafka.bootstrap}"))
-                  for _ in range(bench.size.rounds)]
+        to_kafka = ("to Kafka", "--to", f"kafka://{kafka.bootstrap}")
+        # The broker is warm then, and has made the topics that it keeps transactions and positions in: 1.5 s, once.
+        bare(bench, kafka, max(1, records // 10))
+        bench.replay(*to_kafka, "--until", FIRST_MS + 1000)
+        rounds = [(bare(bench, kafka, records), bench.replay(*to_kafka)) for _ in range(bench.size.rounds)]
     alone, ours = (statistics.median(column) for column in zip(*rounds))
     row("librdkafka alone, lz4", records, alone)
     row("to Kafka, lz4, exactly once", records, ours, alone, GOAL)

@@ -216,6 +216,32 @@ TEST_CASE("read ahead: an error comes behind the records before it", "[replay]")
     CHECK_THROWS_AS(all_of(*stream), Failure);
 }
 
+TEST_CASE("read ahead: what a record is a view of stays while somebody has its owner", "[replay]") {
+    Fixture f;
+    std::vector<Written> records;
+    constexpr std::int64_t count = 10'000;  // many blocks
+    for (std::int64_t i = 0; i < count; ++i)
+        records.push_back({i, "V" + std::to_string(i)});
+    f.log.add({"long", 0}, records);
+    const auto stream = read_ahead(open_log_stream(f.log, f.selection, "", {}));
+    std::vector<std::pair<ReplayRecord, std::shared_ptr<const void>>> kept;
+    std::vector<std::weak_ptr<const void>> owners;
+    while (const auto* record = stream->next()) {
+        REQUIRE(record->owner != nullptr);
+        if (record->topic == "long") kept.emplace_back(*record, *record->owner);
+        stream->pass();
+    }
+    REQUIRE(kept.size() == records.size());
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        if (as_text(*kept[i].first.key) != records[i].key)
+            FAIL("record " << i << " was written over");
+        owners.emplace_back(kept[i].second);
+    }
+    CHECK(kept.front().second != kept.back().second);
+    kept.clear();
+    CHECK(owners.front().expired());
+}
+
 namespace {
 
 void write(const std::filesystem::path& file, const std::string& text) {
