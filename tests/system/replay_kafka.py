@@ -138,10 +138,12 @@ def main():
             command = [str(program), "replay", "--data-dir", str(data), "--to", f"kafka://{kafka.bootstrap}",
                        "--resume", str(folder / "state"), "--speed"]
             with open(folder / "log", "wb") as log:
-                # Some as early as they come; a transaction takes a second, so half of the others have ended one.
-                done = sum(kill_when([*command, f"{RECORDS // (2 * size.kills)}/s"], lambda: arrived(kafka),
-                                     draw.choice((0, 1, *(draw.randrange(RECORDS // size.kills) for _ in range(4)))), log)
-                           for _ in range(size.kills))
+                # Some as early as they come; a transaction takes a second, so half of the others have ended one, and
+                # the last has.
+                each = RECORDS // size.kills
+                amounts = [draw.choice((0, 1, *(draw.randrange(each) for _ in range(4)))) for _ in range(size.kills - 1)]
+                done = sum(kill_when([*command, f"{each // 2}/s"], lambda: arrived(kafka), amount, log)
+                           for amount in (*amounts, each))
                 expect(done == size.kills, f"killed {done} times")
                 last = subprocess.run([*command, "max"], stderr=log, timeout=120, check=False)
             said = (folder / "log").read_text()
