@@ -6,6 +6,7 @@
 #   tests/bench/run.sh --connections N [--only PART,…]      storms, idle connections, kept sessions, misuse
 #   tests/bench/run.sh --upstream [--records N] [--rounds N] [--only PART,…]   a backlog into a real Apache Kafka
 #   tests/bench/run.sh --replay [--records N] [--only PART,…]     milepost replay to a file, to Kafka, over MQTT
+#   tests/bench/run.sh --visible [--rounds N] [--rates N,…]  from PUBLISH to a consumer of a real Kafka
 #   tests/bench/run.sh --newcomer [--starts N]               start to first reading in Kafka, idle memory
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -31,6 +32,12 @@ if [ "${1:-}" = --newcomer ]; then
     packaging/install-build-deps.sh --tests
     cmake --build --preset release --target milepostd milepost
     exec python3 tests/bench/newcomer.py "$@"
+fi
+if [ "${1:-}" = --visible ]; then
+    shift
+    packaging/install-build-deps.sh --tests
+    cmake --build --preset release --target milepostd mqtt_load
+    exec python3 tests/bench/visible.py "$@"
 fi
 if [ "${1:-}" = --replay ]; then
     shift

@@ -1,7 +1,7 @@
-// bare_producer HOST:PORT TOPIC PARTITIONS RECORDS CODEC VALUES: librdkafka alone, one idempotent
-// producer with acks=all, with the values (one a line, again and again), a key and one header of
-// the kind that forwarding adds. Prints one JSON line, and ends when its input does: until then its
-// connections can be looked at.
+// bare_producer HOST:PORT TOPIC PARTITIONS RECORDS CODEC VALUES [RATE]: librdkafka alone, one
+// idempotent producer with acks=all, with the values (one a line, again and again), a key and one
+// header of the kind that forwarding adds; RATE a second, every 20 ms, or as fast as it goes.
+// Prints one JSON line, and ends when its input does: until then its connections can be looked at.
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
@@ -24,6 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t polled_every = 256;
+constexpr std::chrono::milliseconds paced_every{20};
 
 struct Counts {
     std::int64_t delivered = 0;
@@ -78,7 +79,7 @@ std::vector<std::string> read_lines(const char* file) {
     return lines;
 }
 
-void run(char** arguments) {
+void run(char** arguments, std::int64_t rate) {
     const std::string topic = arguments[2];
     const auto partitions = std::atoi(arguments[3]);
     const std::int64_t records = std::atoll(arguments[4]);
@@ -122,8 +123,16 @@ void run(char** arguments) {
     counts = {};
     const double cpu_before = cpu_seconds();
     const auto begin = Clock::now();
-    for (std::int64_t n = 1; n <= records;)
-        n += produce(n) ? 1 : 0;
+    const std::int64_t burst = rate == 0 ? records : std::max<std::int64_t>(rate / 50, 1);
+    auto due = begin;
+    for (std::int64_t n = 1; n <= records;) {
+        const std::int64_t end = std::min(n + burst, records + 1);
+        while (n < end)
+            n += produce(n) ? 1 : 0;
+        if (rate == 0) continue;
+        for (due += paced_every; Clock::now() < due;)
+            rd_kafka_poll(client, 1);
+    }
     rd_kafka_flush(client, 60'000);
     const std::chrono::duration<double> took = Clock::now() - begin;
     std::printf(
@@ -143,9 +152,9 @@ void run(char** arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-    if (count != 7) return 64;
+    if (count != 7 && count != 8) return 64;
     try {
-        run(arguments);
+        run(arguments, count == 8 ? std::atoll(arguments[7]) : 0);
         return 0;
     } catch (const std::exception& failed) {
         std::fprintf(stderr, "bare_producer: %s\n", failed.what());
