@@ -5,6 +5,7 @@
 #include "storage/format/varint.hpp"
 
 #include <limits>
+#include <utility>
 
 namespace milepost::storage {
 
@@ -19,30 +20,89 @@ static_assert(batch_length + sizeof(std::int32_t) == batch_prefix_bytes);
 // The least that a record takes: length, attributes, two deltas, two lengths, header count.
 constexpr std::size_t record_bytes_min = 7;
 
-// nullopt for -1 (null); an error for what is neither null nor there.
-Result<std::optional<Bytes>> read_nullable(ByteReader& from) {
-    const auto length = read_varint(from);
-    if (!length || *length < -1) return FormatErrc::malformed_record;
-    if (*length == -1) return std::optional<Bytes>{};
-    const auto bytes = from.bytes(static_cast<std::size_t>(*length));
-    if (!bytes) return FormatErrc::malformed_record;
-    return bytes;
-}
+// Reads the fields of a record forward. One that is not there spoils all behind it, so that it is
+// enough to ask at the end: decoding is a good part of what a record costs that is read back.
+class FieldReader {
+public:
+    explicit FieldReader(Bytes bytes)
+        : at_(bytes.data())
+        , end_(bytes.data() + bytes.size()) {}
 
-Result<void> read_headers(ByteReader& body, StoredRecord& record) {
-    const auto count = read_varint(body);
-    // Two length bytes each: a count that cannot be there is not walked.
-    if (!count || *count < 0 || static_cast<std::size_t>(*count) > body.remaining() / 2) {
-        return FormatErrc::malformed_record;
+    [[nodiscard]] bool is_spoilt() const { return is_spoilt_; }
+
+    [[nodiscard]] Bytes rest() const { return {at_, end_}; }
+
+    [[nodiscard]] bool is_at_end() const { return at_ == end_; }
+
+    void skip_byte() { (void)bytes(1); }
+
+    std::int64_t varlong() { return number(read_varlong); }
+
+    std::int32_t varint() { return static_cast<std::int32_t>(number(read_varint)); }
+
+    Bytes bytes(std::int64_t count) {
+        if (count < 0 || count > end_ - at_) return spoil();
+        const Bytes taken{at_, static_cast<std::size_t>(count)};
+        at_ += count;
+        return taken;
     }
-    record.header_count = static_cast<std::uint32_t>(*count);
+
+    // nullopt for -1 (null).
+    std::optional<Bytes> nullable() {
+        const auto length = varint();
+        if (length == -1) return std::nullopt;
+        return bytes(length);
+    }
+
+private:
+    // Most numbers are of one byte, lengths often of two.
+    template <typename Read>
+    std::int64_t number(Read read_any) {
+        if (end_ - at_ >= 2) {
+            const auto first = std::to_integer<std::uint32_t>(at_[0]);
+            const auto second = std::to_integer<std::uint32_t>(at_[1]);
+            if (first < 0x80U) {
+                ++at_;
+                return unzigzag(first);
+            }
+            if (second < 0x80U) {
+                at_ += 2;
+                return unzigzag((first & 0x7FU) | (second << 7U));
+            }
+        }
+        ByteReader rest{Bytes{at_, end_}};
+        const auto value = read_any(rest);
+        if (!value) {
+            spoil();
+            return 0;
+        }
+        at_ = rest.rest().data();
+        return *value;
+    }
+
+    Bytes spoil() {
+        is_spoilt_ = true;
+        at_ = end_;
+        return {};
+    }
+
+    const std::byte* at_;
+    const std::byte* end_;
+    bool is_spoilt_ = false;
+};
+
+// To the end of the record. False: that is not what is there.
+bool read_headers(FieldReader& body, StoredRecord& record) {
+    const auto count = body.varint();
     record.raw_headers = body.rest();
-    for (std::int32_t i = 0; i < *count; ++i) {
-        const auto name = read_nullable(body);
-        if (!name || !name->has_value()) return FormatErrc::malformed_record;
-        if (!read_nullable(body)) return FormatErrc::malformed_record;
+    // Two length bytes each: a count that cannot be there is not walked.
+    if (count < 0 || static_cast<std::size_t>(count) > record.raw_headers.size() / 2) return false;
+    record.header_count = static_cast<std::uint32_t>(count);
+    for (std::int32_t i = 0; i < count && !body.is_spoilt(); ++i) {
+        if (!body.nullable()) return false;
+        (void)body.nullable();
     }
-    return {};
+    return !body.is_spoilt() && body.is_at_end();
 }
 
 }  // namespace
@@ -133,40 +193,33 @@ Result<std::optional<StoredRecord>> RecordCursor::next() {
         if (rest_.remaining() != 0) return FormatErrc::malformed_record;
         return std::optional<StoredRecord>{};
     }
-    const auto length = read_varint(rest_);
-    if (!length || *length < 0) return FormatErrc::malformed_record;
-    const auto whole = rest_.bytes(static_cast<std::size_t>(*length));
-    if (!whole) return FormatErrc::malformed_record;
-
-    ByteReader body{*whole};
-    const auto record_attributes = body.big<std::int8_t>();  // not used by Kafka so far
-    const auto timestamp_delta = read_varlong(body);
-    const auto offset_delta = read_varint(body);
-    if (!record_attributes || !timestamp_delta || !offset_delta)
-        return FormatErrc::malformed_record;
-    if (*offset_delta < next_delta_ || *offset_delta > header_.last_offset_delta) {
+    FieldReader batch{rest_.rest()};
+    const auto length = batch.varint();
+    const Bytes whole = batch.bytes(length);
+    FieldReader body{whole};
+    body.skip_byte();  // attributes: not used by Kafka so far
+    const auto timestamp_delta = body.varlong();
+    const auto offset_delta = body.varint();
+    std::optional<StoredRecord> read{std::in_place};
+    StoredRecord& record = *read;
+    record.key = body.nullable();
+    record.value = body.nullable();
+    if (batch.is_spoilt() || !read_headers(body, record)) return FormatErrc::malformed_record;
+    if (offset_delta < next_delta_ || offset_delta > header_.last_offset_delta) {
         return FormatErrc::malformed_record;
     }
-    StoredRecord record;
-    record.offset = header_.base_offset + *offset_delta;
+    record.offset = header_.base_offset + offset_delta;
     // Wraps around instead of overflowing: hostile bytes may say anything.
     record.timestamp = header_.is_log_append_time
                            ? header_.max_timestamp
                            : Timestamp{static_cast<std::int64_t>(
                                  static_cast<std::uint64_t>(header_.base_timestamp.value()) +
-                                 static_cast<std::uint64_t>(*timestamp_delta)
+                                 static_cast<std::uint64_t>(timestamp_delta)
                              )};
-    const auto key = read_nullable(body);
-    if (!key) return key.error();
-    const auto value = read_nullable(body);
-    if (!value) return value.error();
-    record.key = *key;
-    record.value = *value;
-    MILEPOST_TRY(read_headers(body, record));
-    if (body.remaining() != 0) return FormatErrc::malformed_record;
-    next_delta_ = *offset_delta + 1;
+    rest_ = ByteReader{batch.rest()};
+    next_delta_ = offset_delta + 1;
     ++given_;
-    return std::optional<StoredRecord>{record};
+    return read;
 }
 
 }  // namespace milepost::storage
