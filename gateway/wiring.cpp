@@ -18,6 +18,8 @@ namespace milepost {
 namespace {
 
 constexpr std::uint64_t small_memory_bytes = gib;
+// What is under way while Kafka keeps up; some 4 MiB.
+constexpr std::size_t header_lists_kept = 16'384;
 
 bool is_small_machine() {
     struct sysinfo info {};
@@ -41,6 +43,7 @@ upstream::ProducerSettings producer_settings(const Config& config) {
     settings.client.client_id = "milepost-" + config.gateway_id;
     settings.client.properties = config.upstream->librdkafka;
     settings.compression = config.upstream->compression;
+    settings.header_lists_kept = header_lists_kept;
     if (is_small_machine()) settings.queue_bytes = upstream::queue_bytes_small_memory;
     return settings;
 }
