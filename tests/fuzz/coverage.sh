@@ -14,10 +14,11 @@ build=build/fuzz-coverage
 fuzzers=()
 decoders=()
 if [ "$part" != mqtt ]; then
-    fuzzers+=(batch_fuzz record_fuzz compression_fuzz segment_log_fuzz segment_index_fuzz
+    fuzzers+=(batch_fuzz record_fuzz compression_fuzz segment_log_fuzz segment_index_fuzz archive_fuzz
               journal_frame_fuzz journal_slot_fuzz journal_ring_fuzz)
     decoders+=(storage/format/{record,record_batch,compression,index_entry,varint}.cpp
-               storage/journal/{frame,slot,ring_header,replay}.cpp)
+               storage/journal/{frame,slot,ring_header,replay}.cpp
+               gateway/tool/archive_file.cpp)
 fi
 if [ "$part" != log ]; then
     fuzzers+=(mqtt_decode_fuzz mqtt_session_fuzz access_fuzz)
@@ -37,7 +38,7 @@ cmake --build "$build" --target "${fuzzers[@]}" > "$build/build.log" || { tail -
 objects=()
 profiles=()
 for fuzzer in "${fuzzers[@]}"; do
-    corpus=$(echo tests/fuzz/{journal/,storage/,}corpus/"$fuzzer" | tr ' ' '\n' | while read -r folder; do
+    corpus=$(echo tests/fuzz/{journal/,storage/,tool/,}corpus/"$fuzzer" | tr ' ' '\n' | while read -r folder; do
         [ ! -d "$folder" ] || echo "$folder"
     done)
     LLVM_PROFILE_FILE="$build/$fuzzer.profraw" "$build/bin/$fuzzer" -runs=0 "$corpus" 2> "$build/$fuzzer.log"
