@@ -113,6 +113,10 @@ void seal(MutableBytes part) {
 
 void seal_batch(MutableBytes batch) {
     if (batch.size() < batch_header_bytes) return;
+    // A batch that says that it is shorter than its frame stays so.
+    const auto said = load_big<std::int32_t>(batch.data() + batch_layout::batch_length);
+    const auto bytes = batch_prefix_bytes + static_cast<std::size_t>(std::max(said, 0));
+    if (bytes >= batch_header_bytes && bytes < batch.size()) batch = batch.first(bytes);
     store_big(
         batch.data() + batch_layout::batch_length,
         static_cast<std::int32_t>(batch.size() - batch_prefix_bytes)
