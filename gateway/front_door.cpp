@@ -81,10 +81,11 @@ bool FrontDoor::has_room(std::size_t bytes) const {
     return used == 0 || used + bytes <= log_->config().group_bytes - group_margin_bytes;
 }
 
-// A slow disk, or a set interval, takes larger groups: what comes meanwhile keeps nobody waiting.
+// A set interval takes groups as they come: what comes meanwhile keeps nobody waiting.
 bool FrontDoor::wants_more() const {
-    if (has_interval_ || is_disk_slow_) return true;
-    const std::size_t share = std::min(share_.bytes(), log_->config().group_bytes / 2);
+    if (has_interval_) return true;
+    const std::size_t most = is_disk_slow_ ? GroupShare::bytes_slow_disk : share_.bytes();
+    const std::size_t share = std::min(most, log_->config().group_bytes / 2);
     return log_->open_group_bytes() < share;
 }
 
