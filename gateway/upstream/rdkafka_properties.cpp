@@ -35,14 +35,12 @@ constexpr std::string_view orderly_retries = "with more, order and no doubles do
 constexpr std::string_view ends_hangs = "a request that hangs is ended by a new connection";
 constexpr std::string_view seen_brokers = "the status has its brokers from it";
 
+constexpr std::int64_t queue_messages_most = 100'000;  // librdkafka's own default
+
 constexpr std::array bounds = {
     Bound{"max.in.flight", 1, 5, orderly_retries},
     Bound{"max.in.flight.requests.per.connection", 1, 5, orderly_retries},
-    Bound{
-        "queue.buffering.max.messages",
-        1'000,
-        static_cast<std::int64_t>(queue_messages_default),
-        bounded_memory},
+    Bound{"queue.buffering.max.messages", 1'000, queue_messages_most, bounded_memory},
     Bound{
         "queue.buffering.max.kbytes",
         static_cast<std::int64_t>(4 * mib / kib),
