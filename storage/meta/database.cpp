@@ -155,7 +155,16 @@ Result<Connection::CopyFolder> Connection::copy_to(
     return folder;
 }
 
+// SQLite takes the memory of twenty pages at a connection's first read; meta.db has few. Before
+// the first connection, or SQLite refuses.
+void take_pages_one_by_one() {
+    constexpr int none = 0;
+    [[maybe_unused]] static const int set =
+        sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, none, none);
+}
+
 Result<Connection> Connection::open(const std::filesystem::path& file, Access access) {
+    take_pages_one_by_one();
     Connection connection;
     std::string name = file.string();
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
