@@ -2,6 +2,7 @@
 
 #include "gateway/forward/exactly_once_engine.hpp"
 #include "gateway/forward/forward_engine.hpp"
+#include "storage/base/this_thread.hpp"
 #include "storage/log/dead_letters.hpp"
 #include "storage/meta/gap_ledger.hpp"
 
@@ -144,6 +145,7 @@ ForwardStatus Forwarder::status() const {
 }
 
 void Forwarder::run(const std::stop_token& stopping) {
+    this_thread::step_aside();  // and with it librdkafka's threads, which it begins
     while (!stopping.stop_requested()) {
         const Instant now = monotonic_now();
         const auto turn = engine_->turn(now, wall_now());
