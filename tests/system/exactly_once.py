@@ -6,8 +6,9 @@ consumer sees each reading once, and each vehicle's in order.
     python3 tests/system/exactly_once.py --full     more of everything: 40 kills of the gateway, 10 of the broker
 
 While the fleet drives: SIGKILLs of the gateway, most of them inside an open transaction (a slow way to the broker
-keeps one open nearly always), SIGKILLs of the broker, answers lost behind the broker's back. Afterwards: the group's
-positions are deleted, the positions are moved by hand, and a second gateway comes with the same id.
+keeps one open nearly always), SIGKILLs of the broker, answers lost behind the broker's back; after the last kill the
+gateway comes back with another number of producers. Afterwards: the group's positions are deleted, the positions are
+moved by hand, and a second gateway comes with the same id.
 """
 
 import argparse
@@ -24,11 +25,15 @@ import jars
 import processes
 import proxy as kafka_proxy
 import testbed
+import wire
 
 TOPICS = {"vehicle.telemetry": 4, "vehicle.events": 4, "mqtt.other": 4}
 GATEWAY_ID = "gw-eos"
+TRANSACTIONAL_ID = f"milepost-{GATEWAY_ID}"  # of the first producer; the group's name is the same
 DELAY_S = 0.01  # each way: a transaction then takes most of its 100 ms
 SETTLE_S = 60
+KILLS_AT_MOST = 10  # until one leaves a transaction open
+OPEN_LOOK_S = 0.3  # what is still open after that was not just being ended
 UPSTREAM = {"delivery": "exactly_once"}
 
 
@@ -71,6 +76,7 @@ class Run:
             for event in events:
                 time.sleep(self.random.uniform(0, 1))
                 self._happen(event)
+            self._change_producers()
             fleet.terminate()
             code = fleet.wait(120)
         finally:
@@ -98,6 +104,37 @@ class Run:
         self.gateway.expect_running()
         self.gateway.kill()
         self.gateway.start()
+
+    def _change_producers(self):
+        """The last kill: with a transaction open, after which the gateway comes back with another number of producers. The
+        second one's transaction is nobody's then, if it does not end it first."""
+        name = TRANSACTIONAL_ID + ("-2" if self.size.producers == 2 else "")
+        for _ in range(KILLS_AT_MOST):
+            processes.wait_until(lambda: self.state_of(name) == "Ongoing", within_s=30, every_s=0.001,
+                                 what=f"a transaction of {name} is open")
+            self.gateway.kill()
+            time.sleep(OPEN_LOOK_S)
+            if self.state_of(name) == "Ongoing":
+                break
+            self.gateway.start()
+        expect(self.state_of(name) == "Ongoing", f"the gateway was killed, a transaction of {name} stays open")
+        self.set_producers(3 - self.size.producers)
+        self.gateway.start()
+        processes.wait_until(lambda: transactions(self.gateway) > 1, within_s=60, what="forwarding goes")
+        expect(self.state_of(name) != "Ongoing",
+               f"with {3 - self.size.producers} of {self.size.producers} producers the gateway has ended it")
+
+    def set_producers(self, count):
+        """From the next start on."""
+        text = self.gateway.config.read_text()
+        self.gateway.config.write_text(re.sub(r"producers = \d", f"producers = {count}", text))
+
+    def state_of(self, name):
+        """None: the broker does not say so now."""
+        try:
+            return wire.transaction_state(self.kafka.bootstrap, name)
+        except (OSError, wire.KafkaError):
+            return None
 
     def reconcile(self, what):
         done = self.gateway.tool("reconcile", *(word for file in self.ledgers for word in ("--ledger", file)), "--url", self.gateway.url,
@@ -141,13 +178,14 @@ class Run:
         done = subprocess.run(
             jars.java_command(128, "tools") +
             ["org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", self.kafka.bootstrap,
-             "--group", f"milepost-{GATEWAY_ID}", *command], capture_output=True, text=True, timeout=60, check=False)
+             "--group", TRANSACTIONAL_ID, *command], capture_output=True, text=True, timeout=60, check=False)
         expect(done.returncode == 0, f"kafka-consumer-groups {command[0]} {(done.stdout + done.stderr)[-300:].strip()}")
 
     def positions_gone(self):
         """Kafka forgets a group some days after its last commit; here by hand."""
         expect(self.gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
         self.groups("--delete")
+        self.set_producers(self.size.producers)
         self.gateway.start()
         self.more()
         self.reconcile("the positions were deleted")
