@@ -18,6 +18,7 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -246,6 +247,13 @@ def filtered(unit, trace):
            f"all {len(made)} system calls that it made pass the unit's filter {sorted(made - allowed)}")
 
 
+def links_work(readme):
+    """What is for whoever builds Milepost (tests, storage, the root's other documents) stays with the sources."""
+    links = set(re.findall(r"\]\((gateway/[^)#]+)\)", readme.read_text()))
+    dead = [link for link in links if not (readme.parent / link).is_file()]
+    expect(links and not dead, f"{len(links)} documents of rooms that README.md links to are installed with it {dead}")
+
+
 def first_installation(tree, packages):
     say(f"installing {', '.join(packages)}")
     tree.administer("apt-get", "update", "-q")
@@ -261,6 +269,7 @@ def first_installation(tree, packages):
     wanted = tree.path("/etc/systemd/system/multi-user.target.wants/milepostd.service")
     expect(wanted.is_symlink(), "the service is enabled")
     exposed(tree.path("/lib/systemd/system/milepostd.service"))
+    links_work(tree.path("/usr/share/doc/milepost/README.md"))
     for program, page in man_pages.PAGES.items():
         path = tree.path(f"/usr/share/man/man{page[-1]}/{page}.gz")
         man_pages.flags_are_in(gzip.decompress(path.read_bytes()).decode(), lambda words: tree.ask(*words).stdout,
