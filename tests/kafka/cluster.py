@@ -125,10 +125,12 @@ class Cluster:
         wire.create_topic(self.bootstrap, name, partitions, NODES)
         self.nodes[0].wait_led(name)
 
-    def leader(self, topic, partition=0):
-        """The Node that leads a partition."""
-        number = wire.describe(self.bootstrap).topics[topic][partition].leader
-        return self.nodes[number - 1]
+    def coordinator(self, name, what):
+        """The Node that coordinates the wire.GROUP or wire.TRANSACTION of that name. None: no broker says so now."""
+        try:
+            return self.nodes[wire.coordinator(self.bootstrap, name, what) - 1]
+        except (OSError, StopIteration, wire.KafkaError):
+            return None
 
     def in_sync(self):
         """Whether every broker has all of every partition."""

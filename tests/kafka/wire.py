@@ -1,7 +1,8 @@
 """The few Kafka requests that a test asks often, spoken directly: a tool of Kafka's costs a JVM each time.
 
 Message layouts: kafka.apache.org/protocol, Metadata v4, CreateTopics v2, ListOffsets v2, AlterConfigs v1,
-CreatePartitions v1, AlterClientQuotas v0, OffsetFetch v1 (request header v1), DescribeTransactions v0 (header v2).
+CreatePartitions v1, AlterClientQuotas v0, OffsetFetch v1, FindCoordinator v1 (request header v1), DescribeTransactions v0
+(header v2).
 """
 
 import collections
@@ -9,7 +10,8 @@ import socket
 import struct
 
 METADATA, CREATE_TOPICS, LIST_OFFSETS, ALTER_CONFIGS, CREATE_PARTITIONS, ALTER_CLIENT_QUOTAS = 3, 19, 2, 33, 37, 49
-OFFSET_FETCH, DESCRIBE_TRANSACTIONS = 9, 65
+OFFSET_FETCH, FIND_COORDINATOR, DESCRIBE_TRANSACTIONS = 9, 10, 65
+GROUP, TRANSACTION = 0, 1  # what a broker coordinates
 TOPIC_RESOURCE = 2
 NO_TAGS = b"\0"
 NOT_FOUND = 105  # a transactional id
@@ -216,6 +218,16 @@ def group_offsets(address, group, topic, partitions):
             raise KafkaError(f"group {group}: error {error}")
         found[number] = offset
     return found
+
+
+def coordinator(address, name, what):
+    """The number of the broker that coordinates the GROUP or TRANSACTION of that name."""
+    reader = ask(address, FIND_COORDINATOR, 1, _string(name) + struct.pack(">b", what))
+    reader.take("i")
+    error, text = reader.take("h"), reader.string()
+    if error:
+        raise KafkaError(f"coordinator of {name}: error {error} {text or ''}")
+    return reader.take("i")
 
 
 def transaction_state(address, transactional_id):

@@ -2,12 +2,13 @@
 """Three real brokers, replication factor 3, min.insync.replicas=2: a read_committed consumer sees each reading once, and
 each vehicle's in order, whatever is killed or cut, and whenever.
 
-    python3 tests/system/three_brokers.py            small
+    python3 tests/system/three_brokers.py            50,000 readings at least
     python3 tests/system/three_brokers.py --full     1,000,000 readings; 10 SIGKILLs of the gateway, 10 of brokers, 5 cuts
     python3 tests/system/three_brokers.py --kafka 3.9-zk    the brokers before Kafka 4, with ZooKeeper; 3.9-kraft: without
 
-First what is planned: a leader is killed, and another broker, both come back, all three are restarted one by one. Then
-what happens by chance while a fleet drives. Last, both judges are shown planted faults.
+First what is planned: the coordinator of the gateway's transaction is killed, and a topic wants more replicas than there
+are; the coordinator of its positions, a leader, is killed, and another broker, both come back; all three are restarted one
+by one. Then what happens by chance while a fleet drives. Last, both judges are shown planted faults.
 """
 
 import argparse
@@ -22,15 +23,19 @@ from support.checks import expect, say
 import jars
 import processes
 import testbed
+import wire
 
-TOPICS = {"vehicle.telemetry": 4, "vehicle.events": 4, "mqtt.other": 4}
+TOPIC = "vehicle.telemetry"
+TOPICS = {TOPIC: 4, "vehicle.events": 4, "mqtt.other": 4}
 UPSTREAM = {"delivery": "exactly_once", "producers": 2}
 GATEWAY_ID = "gw-three"
-TRANSACTIONAL_IDS = (f"milepost-{GATEWAY_ID}", f"milepost-{GATEWAY_ID}-2")
+GROUP = f"milepost-{GATEWAY_ID}"  # of the positions; the first producer's transactional id is the same
+TRANSACTIONAL_IDS = (GROUP, f"{GROUP}-2")
 DELAY_S = 0.01  # each way: a transaction then takes most of its 100 ms
 AIMED = 0.7  # of the kills of the gateway: at a moment when a transaction is open
 AIM_S = 10  # for so long; then at whatever moment it is
 OPEN_LOOK_S = 0.3  # what is still open after that was not just being ended
+HELD_S = 1.0
 KINDS = ("gateway", "broker", "cut")
 KAFKAS = {"4.3": ("4.3", False), "3.9-kraft": ("3.9", False), "3.9-zk": ("3.9", True)}  # release, with ZooKeeper
 
@@ -42,7 +47,7 @@ def arguments():
                         help="at_least_once: the gateway is not killed, which alone may double")
     parser.add_argument("--vehicles", type=int, default=100)
     parser.add_argument("--rate", type=float, default=50, help="readings a second of each vehicle")
-    parser.add_argument("--duration", type=int, default=6, help="seconds at least")
+    parser.add_argument("--duration", type=int, default=10, help="seconds at least")
     parser.add_argument("--gateway-kills", type=int, default=2)
     parser.add_argument("--broker-kills", type=int, default=1)
     parser.add_argument("--cuts", type=int, default=1)
@@ -100,6 +105,7 @@ class Run:
         fleet = self.fleet(0)
         try:
             self.expect_forwarding("forwarding goes")
+            self.transactions_lost()
             self.two_lost(self.leader_killed())
             self.rolling_restart()
             fleet.terminate()
@@ -108,18 +114,60 @@ class Run:
             processes.stop(fleet, grace_s=5)
         expect(code == 0, "milepost-fleet ends with exit 0 when it is told to")
 
-    def leader_killed(self):
-        node = self.kafka.leader("vehicle.telemetry")
+    def transactions_lost(self):
+        """The coordinator of the first producer's transaction is killed; then a topic wants the replica that was there."""
+        node = self.coordinator(wire.TRANSACTION)
         node.kill()
-        processes.wait_until(lambda: self.led_by_another(node), within_s=20, what="another broker leads")
-        self.expect_forwarding("a leader was killed: forwarding goes on without it")
+        self.coordinator(wire.TRANSACTION, lost=node)
+        self.expect_forwarding("the transaction's coordinator was killed: forwarding goes on with another one")
+        self.not_enough_replicas()
+        node.start()
+        self.kafka.wait_in_sync()
+        self.expect_forwarding("there are three replicas again: forwarding goes on", within_s=60)
+        wire.configure_topic(self.kafka.bootstrap, TOPIC)
+
+    def coordinator(self, what, lost=None):
+        """At least once, the gateway has none: then that which there would be."""
+        def found():
+            node = self.kafka.coordinator(GROUP, what)
+            return node if node is not lost else None
+        return processes.wait_until(found, within_s=20, what="a broker coordinates")
+
+    def not_enough_replicas(self):
+        """One of three is away."""
+        wire.configure_topic(self.kafka.bootstrap, TOPIC, min_insync_replicas=3)
+        held = processes.wait_until(self.held, within_s=20, what="nothing is confirmed")
+        lag = total(self.gateway, "lag")
+        if self.size.full:
+            said = processes.wait_until(lambda: problem(self.gateway), within_s=60, what="the status says what is wrong")
+            expect("nothing was confirmed for" in said, f"the status says {said}")
+        processes.wait_until(lambda: total(self.gateway, "lag") > lag + 300, within_s=30, what="the log grows")
+        expect(self.gateway.ready()[0] == 200, f"{TOPIC} wants three replicas in sync: it stands at {held}, the log grows, "
+                                               "readings are taken in")
+
+    def held(self):
+        """Where forwarding of the topic stands, if it stands still for as long as several transactions take."""
+        before = self.gateway.forwarded(TOPIC)
+        time.sleep(HELD_S)
+        return before if self.gateway.forwarded(TOPIC) == before else None
+
+    def leader_killed(self):
+        """It coordinates the positions, too."""
+        node = self.coordinator(wire.GROUP)
+        led = self.led_by(node)
+        node.kill()
+        processes.wait_until(lambda: self.led_by(node) == [], within_s=20, what="others lead")
+        self.coordinator(wire.GROUP, lost=node)
+        self.expect_forwarding(f"the coordinator of the positions, leader of {TOPIC} {led}, was killed: forwarding goes on")
         return node
 
-    def led_by_another(self, node):
+    def led_by(self, node):
+        """The partitions of the topic that it leads; None: no broker says so now."""
         try:
-            return self.kafka.leader("vehicle.telemetry") is not node
+            partitions = wire.describe(self.kafka.bootstrap).topics[TOPIC]
         except OSError:
-            return False
+            return None
+        return [number for number, partition in partitions.items() if partition.leader == node.number]
 
     def two_lost(self, first):
         """A second one beside that which is lost already."""
