@@ -22,6 +22,8 @@ from proxy import Way
 QUOTA_BYTES_PER_S = 4_000
 SLOW_BYTES_PER_S = 15_000
 OTHER = "mqtt.other"  # where readings go that no vehicle sent
+MADE = "made"
+PARTITIONS = 4  # of each topic in a gateway that is told no other number
 LARGEST_BYTES = 20_000
 REFUSED_AGE_S = 3
 NO_PROGRESS_S = 30  # after which the gateway says so
@@ -39,6 +41,7 @@ class Outages:
     def __init__(self, run, full):
         self.run, self.full = run, full
         self.proxy, self.kafka, self.gateway = run.proxy, run.kafka, run.gateway
+        self.config = run.gateway.config.read_text()
 
     def outage(self, what, begin, end, *, says=(), hold_s=0.0, within_s=10, rate=50):
         """`begin` … `end` while vehicles drive; meanwhile the status says all of `says`."""
@@ -81,6 +84,34 @@ class Outages:
         self.outage("the topic is missing, then has too few partitions", lambda: None, add,
                     says=[f"topic {TOPIC}: the upstream says: ", "Unknown topic"])
 
+    def topic_made(self):
+        """A new route's, with as many partitions as it has here."""
+        routes = {"made/#": MADE, "vehicles/{vehicle_id}/telemetry": TOPIC, "#": OTHER}
+        self.restart("create_topics = true", "".join(f'[[route]]\nfilter = "{filter}"\ntopic = "{topic}"\n'
+                                                     for filter, topic in routes.items()))
+
+        def made():
+            processes.wait_until(lambda: len(wire.metadata(self.kafka.bootstrap)[1].get(MADE, ())) == PARTITIONS, within_s=20,
+                                 what=f"{MADE} is there with {PARTITIONS} partitions")
+            log = (self.gateway.folder / "milepostd.log").read_text()
+            expect(f"topic {MADE} was created" in log, f"{MADE} is there with {PARTITIONS} partitions, and the log says so")
+        self.outage("a topic is missing, and the gateway may create it",
+                    lambda: self.publish("made/here", [f"reading {number}" for number in range(20)]), made)
+        self.restart()
+
+    def restart(self, key="", routes=""):
+        """With this more in [upstream] and at the end; without: as it was."""
+        expect(self.gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
+        self.gateway.config.write_text(self.config.replace("[upstream]", f"[upstream]\n{key}", 1) + routes)
+        self.gateway.start()
+
+    def publish(self, where, values):
+        """Readings of no vehicle."""
+        with mqtt.Client(self.gateway.mqtt_port, "stranger") as client:
+            for value in values:
+                client.publish(where, value.encode())
+        self.run.strangers += len(values)
+
     def refused(self):
         self.outage("connections are refused", self.set_way(Way.REFUSED), self.set_way(Way.OPEN),
                     says=["no broker is connected", "Connection refused"], hold_s=20 if self.full else 1)
@@ -101,10 +132,8 @@ class Outages:
         values[50] += " is too large: " + "".join(random.choices("0123456789abcdef", k=4 * LARGEST_BYTES))
 
         def publish():
-            with mqtt.Client(self.gateway.mqtt_port, "large") as client:
-                for value in values:
-                    client.publish("other/large", value.encode())
-            self.run.strangers += len(values) + 1  # and a copy
+            self.publish("other/large", values)
+            self.run.strangers += 1  # a copy
         self.outage(f"a record is larger than the topic's max.message.bytes of {LARGEST_BYTES}", publish, lambda: None)
         wire.configure_topic(broker, OTHER)
         expect(f"the record at {OTHER}-" in (self.gateway.folder / "milepostd.log").read_text(), "the log says which it was")
@@ -165,9 +194,9 @@ class Outages:
                     hold_s=1)
 
 
-SHORT = ["topic_missing", "refused", "torn", "hanging", "throttled"]
+SHORT = ["topic_missing", "topic_made", "refused", "torn", "slow", "hanging", "throttled", "too_large"]
 # NOT_ENOUGH_REPLICAS is for three brokers: to one replica min.insync.replicas = 2 is as good as 1, since Kafka 3.9 at the latest.
-LONG = ["slow", "black_hole", "half_open", "too_large", "wrong_clock"]
+LONG = ["black_hole", "half_open", "wrong_clock"]
 
 
 def main():

@@ -2,7 +2,7 @@
 """The way to Kafka is closed by names and papers: a name that stops resolving, a broker certificate that expired, a login
 that was taken away. Nothing is lost or doubled, and the operator is told which it is.
 
-    python3 tests/system/outages_access.py          about a minute; a part is skipped where namespaces are not allowed
+    python3 tests/system/outages_access.py          a part is skipped where namespaces are not allowed
 """
 
 import argparse
