@@ -36,6 +36,7 @@ struct ScriptedUpstream {
     int producers = 0;
     int producers_failing = 0;  // so many cannot be made
     std::vector<std::string> created;
+    ErrorCode create_refused;     // the answer to whoever makes a topic while set
     std::vector<Seen> queue;      // taken, not yet reported
     std::vector<Seen> delivered;  // confirmed, in order
     int failed = 0;
@@ -122,6 +123,7 @@ public:
     }
 
     Result<void> create_topic(std::string_view name, std::int32_t partitions, Duration) override {
+        if (upstream_.create_refused) return upstream_.create_refused;
         upstream_.created.emplace_back(name);
         upstream_.topics[std::string{name}] = partitions;
         return {};

@@ -149,6 +149,39 @@ TEST_CASE(
     CHECK(bench.topic().state == (needs_all ? TopicState::waiting : TopicState::forwarding));
 }
 
+TEST_CASE("topic_gate: a topic that is missing is made where that is wanted", "[forward]") {
+    const bool create = GENERATE(true, false);
+    Bench bench{{.create_topics = create}};
+    bench.add("t", 3);
+    bench.turn();
+    CHECK(bench.topic().state == TopicState::waiting);
+    CHECK(bench.topic().problem.empty() == create);
+    CHECK(bench.upstream.created == std::vector<std::string>(create ? 1 : 0, "t"));
+    bench.turn(bench.gate.wait().value());
+    CHECK((bench.topic().state == TopicState::forwarding) == create);
+    CHECK(bench.topic().upstream_partitions == (create ? 3 : 0));
+}
+
+TEST_CASE("topic_gate: a topic that cannot be created waits and says why", "[forward]") {
+    Bench bench{{.create_topics = true}};
+    bench.upstream.create_refused = forbidden;
+    bench.add("t", 1);
+    bench.log.add(storage::PartitionId{0}, {});
+    bench.turn();
+    const auto problem = "it cannot be created: " + forbidden.message();
+    CHECK(bench.topic().state == TopicState::waiting);
+    CHECK(bench.status().topics.at(0).problem == problem);
+    CHECK(bench.status().degraded == std::vector<std::string>{"topic t: " + problem});
+    CHECK(bench.lines == std::vector<std::string>{"forward: topic t waits: " + problem});
+    bench.turn(seconds{31});
+    CHECK(bench.lines.size() == 1);
+    bench.upstream.create_refused = {};
+    bench.turn(seconds{31});
+    bench.turn(seconds{1});
+    CHECK(bench.topic().state == TopicState::forwarding);
+    CHECK(bench.status().degraded.empty());
+}
+
 TEST_CASE("topic_gate: a problem degrades only where something waits", "[forward]") {
     Bench bench;
     bench.add("t", 1);
