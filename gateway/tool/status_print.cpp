@@ -140,6 +140,10 @@ std::string gap_text(const storage::Gap& gap) {
     );
 }
 
+void write_known(JsonWriter& writer, std::string_view key, std::optional<double> number) {
+    number ? writer.key(key).number(*number) : writer.key(key).null();
+}
+
 void write_wear(JsonWriter& writer, const Status& status) {
     const WearFacts& wear = status.wear;
     writer.key("wear").begin_object();
@@ -148,12 +152,7 @@ void write_wear(JsonWriter& writer, const Status& status) {
     writer.key("journal_bytes").integer(wear.journal_bytes);
     writer.key("segment_bytes").integer(wear.segment_bytes);
     writer.key("endurance_bytes").integer(wear.endurance_bytes);
-    writer.key("endurance_days");
-    if (const auto days = endurance_days(status)) {
-        writer.number(*days);
-    } else {
-        writer.null();
-    }
+    write_known(writer, "endurance_days", endurance_days(status));
     writer.end_object();
 }
 
@@ -300,7 +299,10 @@ std::string status_json(const Status& status) {
         writer.key("bootstrap_servers").text(status.upstream->bootstrap_servers);
         writer.key("delivery").text(status.upstream->delivery);
         writer.key("state").text(status.upstream->state);
-        writer.key("reason").text(status.upstream->reason).end_object();
+        writer.key("reason").text(status.upstream->reason);
+        writer.key("backlog_records").integer(status.upstream->backlog_records);
+        write_known(writer, "drain_seconds", status.upstream->drain_seconds);
+        writer.end_object();
     } else {
         writer.null();
     }

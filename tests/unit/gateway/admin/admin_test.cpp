@@ -178,6 +178,22 @@ TEST_CASE("status: without an upstream nothing is forwarded and nothing waits", 
     CHECK(gateway.get("/metrics").body.find("milepost_forward_") == std::string::npos);
 }
 
+TEST_CASE("status and metrics: how long it takes until the backlog is gone", "[admin]") {
+    Gateway gateway;
+    gateway.upstream.backlog_records = 1'000;
+    const auto drain = [&] {
+        return json::parse(gateway.get("/api/v1/status").body)["upstream"]["drain_seconds"];
+    };
+    CHECK(drain().is_null());
+    CHECK(gateway.get("/metrics").body.find("milepost_forward_drain_seconds") == std::string::npos);
+    gateway.upstream.drain_seconds = 90.5;
+    CHECK(drain() == 90.5);
+    CHECK(
+        gateway.get("/metrics").body.find("\nmilepost_forward_drain_seconds 90.5\n") !=
+        std::string::npos
+    );
+}
+
 TEST_CASE("status: an upstream that is away is degraded", "[admin]") {
     Gateway gateway;
     gateway.upstream.state = "down";

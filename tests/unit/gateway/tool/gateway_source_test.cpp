@@ -42,6 +42,8 @@ struct Gateway {
                         admin::UpstreamStatus upstream;
                         upstream.bootstrap_servers = "k:9092";
                         upstream.state = "up";
+                        upstream.backlog_records = 70;
+                        upstream.drain_seconds = 2.5;
                         return upstream;
                     },
                 .gaps =
@@ -86,6 +88,8 @@ TEST_CASE("gateway source: the status page is understood", "[source]") {
     REQUIRE(status.upstream);
     CHECK(status.upstream->bootstrap_servers == "k:9092");
     CHECK(status.upstream->delivery == "at_least_once");
+    CHECK(status.upstream->backlog_records == 70);
+    CHECK(status.upstream->drain_seconds == 2.5);
     REQUIRE(status.rejected.size() == 1);
     CHECK(status.rejected[0].count == 5);
     REQUIRE(status.partitions.size() == 2);

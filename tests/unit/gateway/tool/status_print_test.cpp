@@ -109,6 +109,23 @@ TEST_CASE("status: a line for each bridge, with what went wrong while it is not 
     CHECK(parsed[1]["waits_for_log"] == true);
 }
 
+TEST_CASE("status: a backlog, and how long it takes until it is gone", "[status]") {
+    auto status = example();
+    CHECK(status_text(status).find("backlog") == std::string::npos);
+    status.upstream->backlog_records = 54'321;
+    CHECK(
+        status_text(status).find("\nbacklog      54321 records, it does not shrink\n") !=
+        std::string::npos
+    );
+    CHECK(nlohmann::json::parse(status_json(status))["upstream"]["drain_seconds"].is_null());
+    status.upstream->drain_seconds = 90;
+    CHECK(
+        status_text(status).find("\nbacklog      54321 records, gone in about 1 min 30 s\n") !=
+        std::string::npos
+    );
+    CHECK(nlohmann::json::parse(status_json(status))["upstream"]["drain_seconds"] == 90);
+}
+
 TEST_CASE("status: without an upstream forwarded is -", "[status]") {
     auto status = example();
     status.upstream.reset();
