@@ -74,6 +74,19 @@ std::optional<std::string> out_of_bounds(const Bound& bound, std::string_view va
            std::to_string(bound.at_most) + ": " + std::string{bound.reason};
 }
 
+// librdkafka 2.8 masks every secret in what it writes of its configuration but this one.
+constexpr std::string_view writes_secrets =
+    "with conf or all it writes sasl.oauthbearer.client.secret into the log: name others";
+
+// Whether librdkafka, with what was set, would write its configuration. `all` comes back as a list.
+bool writes_configuration(const rd_kafka_conf_t* conf) {
+    std::array<char, error_text_bytes> contexts{};
+    std::size_t size = contexts.size();
+    if (rd_kafka_conf_get(conf, "debug", contexts.data(), &size) != RD_KAFKA_CONF_OK) return true;
+    const std::string list = "," + std::string{contexts.data()} + ",";
+    return list.find(",conf,") != std::string::npos || list.find(",all,") != std::string::npos;
+}
+
 bool is_mechanism(std::string_view name) {
     return name == "sasl.mechanism" || name == "sasl.mechanisms";
 }
@@ -106,8 +119,9 @@ std::optional<std::string> check_property(std::string_view name, std::string_vie
         error.size()
     );
     if (rule == nullptr && set != RD_KAFKA_CONF_UNKNOWN) return refused(not_known_yet);
-    if (set == RD_KAFKA_CONF_OK) return std::nullopt;
-    return std::string{error.data()};
+    if (set != RD_KAFKA_CONF_OK) return std::string{error.data()};
+    if (name == "debug" && writes_configuration(conf.get())) return refused(writes_secrets);
+    return std::nullopt;
 }
 
 std::optional<std::string> check_transactional_property(

@@ -180,6 +180,19 @@ TEST_CASE("properties: what would break a promise is refused with the reason", "
     }
 }
 
+TEST_CASE("properties: no debug line has a secret, so none has the configuration", "[upstream]") {
+    for (const auto* const value : {"conf", "all", "broker,conf", "security, conf", "+conf"}) {
+        INFO(value);
+        const auto problem = check_property("debug", value);
+        REQUIRE(problem);
+        CHECK(problem->starts_with("not accepted: with conf or all it writes "));
+    }
+    for (const auto* const value : {"broker,security,protocol", "eos"}) {
+        INFO(value);
+        CHECK_FALSE(check_property("debug", value));
+    }
+}
+
 TEST_CASE("properties: what does no harm passes", "[upstream]") {
     for (const auto& [name, value] : Properties{
              {"security.protocol", "SASL_SSL"},
