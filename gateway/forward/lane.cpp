@@ -85,6 +85,7 @@ Engine::Turn Lane::turn(Instant now, Timestamp wall, bool may_begin) {
     }
     if (auto refused = refusal(); client_ && !refused.empty()) {
         problem_ = std::move(refused);
+        has_culprit_ = true;
         drop_producer(Duration::zero());
     } else if (is_stuck()) {
         lose_producer("nothing was confirmed for 30 s", Duration::zero());

@@ -167,7 +167,8 @@ private:
     std::vector<upstream::GroupPosition> positions_;  // of the open transaction
     std::uint64_t sent_ = 0;                          // records of the open transaction
     std::uint64_t sent_bytes_ = 0;
-    bool failed_ = false;  // it can only be aborted
+    bool failed_ = false;       // it can only be aborted
+    bool has_culprit_ = false;  // for the sake of a topic or a record, whatever its size
     // Kafka refuses a transaction for one topic's sake without naming it: then topics go one by
     // one until it is found, or each has had its turn.
     std::size_t turns_alone_ = 0;

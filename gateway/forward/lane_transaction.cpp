@@ -141,6 +141,7 @@ void Lane::send(Engine::Turn& turn) {
     sent_ += outcome.records;
     if (outcome.trouble) {
         const auto& [topic, error, text, record] = *outcome.trouble;
+        has_culprit_ = upstream::fault_of(error) != upstream::Fault::transient;
         if (record && upstream::fault_of(error) == upstream::Fault::record) {
             finder_.refused(record->first, record->second, error.value());
         } else if (upstream::fault_of(error) != upstream::Fault::transient) {
@@ -178,6 +179,8 @@ void Lane::on_reports(std::span<const upstream::DeliveryReport> reports) {
         }
         partition.window.fail(offset);
         failed_ = true;
+        has_culprit_ = has_culprit_ || report.fault == upstream::Fault::record ||
+                       report.fault == upstream::Fault::topic;
         if (report.fault != upstream::Fault::record) {
             stats_.faults[static_cast<std::size_t>(report.fault)].add();
         }
@@ -202,6 +205,7 @@ void Lane::on_reports(std::span<const upstream::DeliveryReport> reports) {
 // A topic may be described but not written to: only the transaction's own requests show it.
 void Lane::find_culprit(const ErrorCode& error, const std::string& reason) {
     if (upstream::fault_of(error) != upstream::Fault::topic) return;
+    has_culprit_ = true;
     const auto& topics = table_.topics();
     const bool is_known = std::any_of(topics.begin(), topics.end(), [](const ForwardTopic& topic) {
         return topic.state == TopicState::draining;
@@ -249,6 +253,7 @@ void Lane::committed() {
     sent_ = 0;
     sent_bytes_ = 0;
     failed_ = false;
+    has_culprit_ = false;
     positions_.clear();
     release_limits();
     state_ = State::idle;
@@ -271,7 +276,7 @@ void Lane::aborted() {
 
 // What it carried was not forwarded.
 void Lane::forget_transaction() {
-    if (sent_ > 0) size_.lost();
+    if (sent_ > 0 && !has_culprit_) size_.lost(now_ - begun_at_);
     std::int64_t bytes = 0;
     for (const auto& partition : table_.partitions()) {
         bytes += static_cast<std::int64_t>(partition.bytes_in_flight);
@@ -282,6 +287,7 @@ void Lane::forget_transaction() {
     sent_ = 0;
     sent_bytes_ = 0;
     failed_ = false;
+    has_culprit_ = false;
     positions_.clear();
     release_limits();
 }

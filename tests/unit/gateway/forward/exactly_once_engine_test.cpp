@@ -411,6 +411,30 @@ TEST_CASE("exactly_once: a topic that may not be written to is found and waits",
     CHECK(bench.degraded().find("topic secret") == std::string::npos);
 }
 
+TEST_CASE("exactly_once: a refused topic does not make transactions smaller", "[forward]") {
+    Bench bench;
+    bench.kafka.add_topic("secret", 1);
+    const auto secret = bench.log.ensure_topic("secret", 1).value()[0];
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    std::int64_t end = 0;
+    const auto transactions_for_20000 = [&] {
+        const auto before = bench.stats.transactions.value();
+        for (int i = 0; i < 4; ++i)
+            bench.log.add(id, {.count = 5000});
+        end += 20'000;
+        bench.run(200);
+        REQUIRE(bench.forwarded(1) == Offset{end});
+        return bench.stats.transactions.value() - before;
+    };
+    transactions_for_20000();
+    const auto usual = transactions_for_20000();
+    bench.kafka.forbidden = "secret";
+    bench.log.add(secret, {.value = "s", .count = 2});
+    bench.run(20);
+    REQUIRE(bench.degraded().find("topic secret: ") != std::string::npos);
+    CHECK(transactions_for_20000() <= usual + 1);  // the secret's turn alone
+}
+
 TEST_CASE("exactly_once: live traffic goes together every 100 ms at most", "[forward]") {
     Bench bench;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
