@@ -38,6 +38,7 @@ struct Lane::Findings {
     Places unmarked;    // set by somebody who is no gateway
     Places other_log;   // of another log
     Places beyond_end;  // the log ends before it
+    Places behind;      // of what was confirmed to this gateway
     Places foreign;     // committed by another process, since ours
     std::string other_log_id;
 };
@@ -129,10 +130,28 @@ void Lane::take_first(
         findings.other_log_id = mark->log_id;
         return go_on(partition, partition.forwarded, findings);
     }
-    go_on(
-        partition,
-        is_cleared_ ? std::max(mark->offset, partition.forwarded) : mark->offset,
-        findings
+    const bool is_behind = partition.is_stored && mark->offset < partition.forwarded;
+    if (is_cleared_ && is_behind) return go_on(partition, partition.forwarded, findings);
+    if (is_behind) {
+        findings.behind.add(partition.name);
+        return take_later(partition, mark->offset, findings);
+    }
+    go_on(partition, mark->offset, findings);
+}
+
+// What the copy has and Kafka's position has not was confirmed: by at_least_once, which moves only
+// the copy, or by a Kafka that was set back since.
+void Lane::take_later(ForwardPartition& partition, Offset of_kafka, Findings& findings) {
+    switch (settings_.on_missing_position) {
+        case MissingPosition::local: return go_on(partition, partition.forwarded, findings);
+        case MissingPosition::earliest: return go_on(partition, of_kafka, findings);
+        case MissingPosition::fail: break;
+    }
+    gate_.stop(
+        partition.topic,
+        upstream::upstream_error(0),
+        "Kafka's position of " + name_of(partition.name) +
+            " is behind the copy here, and upstream.on_missing_position is \"fail\""
     );
 }
 
@@ -189,6 +208,16 @@ void Lane::report(const Findings& findings) {
         log_line_(
             level_warning,
             "forward: Kafka has no position any more for " + findings.missing.text() + from
+        );
+    }
+    if (findings.behind.count > 0) {
+        log_line_(
+            level_notice,
+            "forward: Kafka's position of " + findings.behind.text() +
+                " is behind the copy here (at_least_once meanwhile, or a Kafka that was set back)" +
+                (settings_.on_missing_position == MissingPosition::earliest
+                     ? "; going on from Kafka's"
+                     : from)
         );
     }
     if (findings.unmarked.count > 0) {

@@ -239,6 +239,30 @@ TEST_CASE("exactly_once: a position that Kafka has forgotten", "[forward]") {
     }
 }
 
+TEST_CASE("exactly_once: a copy that is ahead of Kafka's position", "[forward]") {
+    Bench bench;
+    bench.log.add(bench.log.ensure_topic("t", 1).value()[0], {.count = 10});
+    bench.put_mark(2, "00000000000000aa", "earlier");
+    bench.stored = {{{"t", 0}, Offset{6}}};  // at_least_once came in between
+    SECTION("local: the copy counts") {
+        bench.run();
+        CHECK(bench.kafka.committed == values(6, 10));
+        CHECK(bench.said("position of t-0 is behind the copy here"));
+        CHECK(bench.degraded().empty());
+    }
+    SECTION("earliest: Kafka's position counts") {
+        bench.settings.on_missing_position = MissingPosition::earliest;
+        bench.run();
+        CHECK(bench.kafka.committed == values(2, 10));
+    }
+    SECTION("fail: nothing, and an alarm") {
+        bench.settings.on_missing_position = MissingPosition::fail;
+        bench.run();
+        CHECK(bench.kafka.committed.empty());
+        CHECK(bench.degraded().find("is behind the copy here") != std::string::npos);
+    }
+}
+
 TEST_CASE("exactly_once: an aborted transaction is sent again, whole and in order", "[forward]") {
     Bench bench;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
