@@ -286,6 +286,7 @@ void Lane::idle(Engine::Turn& turn) {
         return start(Step::read_positions);
     }
     finder_.take_turns();
+    pass_over();
     const auto waiting = backlog();
     const bool is_full = waiting >= static_cast<std::int64_t>(size_.records());
     const Duration paced = feeder_.pause(now_);

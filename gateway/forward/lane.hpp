@@ -122,6 +122,7 @@ private:
 
     // One transaction
     void idle(Engine::Turn& turn);
+    void pass_over();
     [[nodiscard]] std::int64_t backlog() const;
     [[nodiscard]] std::int64_t room() const;
     [[nodiscard]] bool is_due(const ForwardPartition& partition) const;

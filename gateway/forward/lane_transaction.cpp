@@ -23,6 +23,21 @@ constexpr std::uint64_t record_bytes_guess = 256;  // before any is known
 
 }  // namespace
 
+// What was given up to make room (drop_oldest) and what was set aside is no work.
+void Lane::pass_over() {
+    auto& partitions = table_.partitions();
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+        auto& partition = partitions[i];
+        if (!table_.may_send(partition)) continue;
+        const auto positions = log_.positions(storage::PartitionId{static_cast<std::uint32_t>(i)});
+        const Offset from = std::max(partition.window.next(), positions.start);
+        partition.window.skip_to(std::max(
+            std::min(ForwardTable::behind_poison(partition, from), positions.durable),
+            partition.window.next()
+        ));
+    }
+}
+
 std::int64_t Lane::backlog() const {
     std::int64_t records = 0;
     const auto& partitions = table_.partitions();
@@ -83,7 +98,7 @@ bool Lane::plan() {
             if (partition.run.is_limited()) records = std::min(records, partition.run.records());
             waiting.push_back(&partition);
             demands.push_back({.wanted = records, .weight = table_.topic_of(partition).weight});
-        } else if (is_due(partition)) {
+        } else if (is_due(partition) || partition.limit > partition.forwarded) {
             add_position(partition);
         }
     }

@@ -1,6 +1,7 @@
 #include "gateway/forward/exactly_once_engine.hpp"
 
 #include "gateway/forward/position_mark.hpp"
+#include "storage/log/dead_letters.hpp"
 #include "tests/support/memory_log.hpp"
 #include "tests/unit/gateway/forward/scripted_transactions.hpp"
 
@@ -49,7 +50,7 @@ struct Bench {
                 }},
             [this](int, std::string_view line) { lines.emplace_back(line); }
         );
-        engine->load(stored, {});
+        engine->load(stored, poison);
     }
 
     Engine::Turn turn(Duration later = Duration::zero()) {
@@ -113,6 +114,7 @@ struct Bench {
     ForwardStats stats;
     ScriptedKafka kafka;
     std::vector<storage::ForwardPosition> stored;
+    std::vector<storage::Gap> poison;
     std::vector<std::string> lines;
     std::vector<storage::Gap> ledger;
     Instant now{seconds{1000}};
@@ -237,6 +239,40 @@ TEST_CASE("exactly_once: a position that Kafka has forgotten", "[forward]") {
         CHECK(bench.kafka.committed.empty());
         CHECK(bench.degraded().find("on_missing_position") != std::string::npos);
     }
+}
+
+TEST_CASE("exactly_once: what was given up to make room is passed at once", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.run();
+    const auto transactions = bench.stats.transactions.value();
+    bench.log.add_hole(id, 100'000);
+    SECTION("with records behind it") {
+        bench.log.add(id, {.count = 5});
+    }
+    SECTION("with nothing behind it") {}
+    const auto end = bench.log.positions(id).durable;
+    bench.log.drop_below(id, Offset{100'000});
+    bench.run();
+    CHECK(bench.stats.transactions.value() == transactions + 1);
+    CHECK(bench.forwarded(0) == end);
+    CHECK(bench.kafka.positions.at({"t", 0}).offset == end.value());
+    CHECK(bench.kafka.committed.size() == static_cast<std::size_t>(end.value() - 100'000));
+}
+
+TEST_CASE("exactly_once: records that were set aside are passed at once", "[forward]") {
+    Bench bench;
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 700});
+    bench.poison = {
+        {.partition = {"t", 0},
+         .first = Offset{0},
+         .end = Offset{690},
+         .reason = std::string{storage::poison_reason},
+         .noticed = Timestamp{1}}};
+    bench.run();
+    CHECK(bench.kafka.committed == values(690, 700));
+    CHECK(bench.stats.transactions.value() == 1);
 }
 
 TEST_CASE("exactly_once: a copy that is ahead of Kafka's position", "[forward]") {
