@@ -80,9 +80,9 @@ bool ExactlyOnceEngine::has_met_broker() const {
 // A producer that is made while no broker is there connects late when one comes: so that is left
 // to the lanes.
 void ExactlyOnceEngine::take_over(OldId& id, Instant now) {
-    if (id.is_done || now < id.next_at) return;
+    if (!is_wanted(id)) return;
     if (!id.client) {
-        if (!has_met_broker()) return;
+        if (now < id.next_at || !has_met_broker()) return;
         auto made = factory_(id.number, old_ids_problem_);
         if (!made) {
             id.next_at = now + old_ids_backoff_.next();
@@ -101,18 +101,74 @@ void ExactlyOnceEngine::take_over(OldId& id, Instant now) {
         id.wait.turn(*id.client->producer, now);
         return;
     }
+    go_on(id, *done, now);
+}
+
+void ExactlyOnceEngine::go_on(OldId& id, const upstream::StepDone& done, Instant now) {
     id.wait.end();
+    if (done.result != upstream::StepResult::done) return let_go(id, now, done.text);
+    switch (done.step) {
+        case upstream::Step::init: {
+            id.is_done = true;
+            auto positions = undecided_positions();
+            if (positions.empty()) id.ends = asked_for_ends();  // they could be read meanwhile
+            if (id.ends == asked_for_ends()) break;
+            if (const auto error = id.client->transactions->begin()) {
+                return let_go(id, now, "beginning a transaction: " + error.message());
+            }
+            return id.client->transactions->start(
+                upstream::Step::send_positions,
+                std::move(positions)
+            );
+        }
+        case upstream::Step::send_positions:
+            return id.client->transactions->start(upstream::Step::abort, {});
+        case upstream::Step::abort:
+            id.ends = asked_for_ends();
+            log_line_(
+                level_notice,
+                "forward: a lost transaction of a producer that is not used any more is ended, if "
+                "there was one"
+            );
+            break;
+        case upstream::Step::read_positions:
+        case upstream::Step::commit: break;  // never asked for
+    }
+    let_go(id, now, {});
+}
+
+void ExactlyOnceEngine::let_go(OldId& id, Instant now, std::string problem) {
     id.client.reset();
-    id.is_done = done->result == upstream::StepResult::done;
-    old_ids_problem_ = id.is_done ? std::string{} : done->text;
+    old_ids_problem_ = std::move(problem);
     id.next_at = now + old_ids_backoff_.next();
+}
+
+// A lane could not read its positions for long and has ended what its own id may have lost.
+int ExactlyOnceEngine::asked_for_ends() const {
+    int asked = 0;
+    for (const auto& lane : lanes_)
+        asked += lane->asked_for_ends();
+    return asked;
+}
+
+std::vector<upstream::GroupPosition> ExactlyOnceEngine::undecided_positions() const {
+    std::vector<upstream::GroupPosition> positions;
+    for (const auto& lane : lanes_) {
+        const auto some = lane->clearing_positions();
+        positions.insert(positions.end(), some.begin(), some.end());
+    }
+    return positions;
+}
+
+bool ExactlyOnceEngine::is_wanted(const OldId& id) const {
+    return !id.is_done || id.client || id.ends != asked_for_ends();
 }
 
 // nullopt: only when woken.
 std::optional<Duration> ExactlyOnceEngine::wait_for_old_ids(Instant now) const {
     std::optional<Duration> shortest;
     for (const auto& id : old_ids_) {
-        if (id.is_done || (!id.client && !has_met_broker())) continue;
+        if (!is_wanted(id) || (!id.client && !has_met_broker())) continue;
         Duration wait = take_over_most;
         if (!id.client) wait = id.next_at - now;
         if (id.client && id.wait.is_waiting()) wait = id.wait.wait(now);
@@ -126,10 +182,8 @@ Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
     const auto at_most = [&](Duration wait) {
         all.wait = all.wait ? std::min(*all.wait, wait) : wait;
     };
-    if (!may_begin_) {
-        for (auto& id : old_ids_)
-            take_over(id, now);
-    }
+    for (auto& id : old_ids_)
+        take_over(id, now);
     for (const auto& lane : lanes_) {
         const bool could_begin = may_begin_;
         may_begin_ = may_begin_ || all_taken_over();
@@ -140,8 +194,7 @@ Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
         all.caught_up = all.caught_up && turn.caught_up;
         all.gathering = all.gathering || turn.gathering;
     }
-    if (may_begin_) return all;
-    if (all_taken_over()) at_most(Duration::zero());
+    if (!may_begin_ && all_taken_over()) at_most(Duration::zero());
     if (const auto wait = wait_for_old_ids(now)) at_most(*wait);
     return all;
 }

@@ -56,9 +56,15 @@ private:
         std::optional<upstream::TransactionalClient> client{};
         Instant next_at{};
         bool is_done = false;
+        int ends = 0;  // so many of the lanes' asked_for_ends() were answered
     };
 
     void take_over(OldId& id, Instant now);
+    void go_on(OldId& id, const upstream::StepDone& done, Instant now);
+    void let_go(OldId& id, Instant now, std::string problem);
+    [[nodiscard]] std::vector<upstream::GroupPosition> undecided_positions() const;
+    [[nodiscard]] int asked_for_ends() const;
+    [[nodiscard]] bool is_wanted(const OldId& id) const;
     [[nodiscard]] bool has_met_broker() const;
     [[nodiscard]] std::optional<Duration> wait_for_old_ids(Instant now) const;
     [[nodiscard]] bool all_taken_over() const;

@@ -67,6 +67,13 @@ public:
 
     [[nodiscard]] std::optional<std::string> some_topic() const;
 
+    // How often the positions could not be read for long, so that a transaction that Kafka lost the
+    // end of is looked for: this lane has ended what it lost itself, others may be asked, too.
+    [[nodiscard]] int asked_for_ends() const { return asked_for_ends_; }
+
+    // What a transaction may carry that is begun to be aborted.
+    [[nodiscard]] std::vector<upstream::GroupPosition> clearing_positions() const;
+
     [[nodiscard]] bool has_more();
 
     [[nodiscard]] std::uint64_t in_flight() const { return sent_; }
@@ -160,6 +167,7 @@ private:
     bool has_taken_over_ = false;
     IdWait id_wait_;
     int failed_reads_ = 0;     // of the positions, one after the other
+    int asked_for_ends_ = 0;
     bool is_cleared_ = false;  // a lost transaction was ended since they were read
     Backoff producer_backoff_;
     Instant producer_at_{};  // not made before

@@ -68,11 +68,17 @@ void Lane::not_read(const upstream::StepDone& done) {
             producer_backoff_.next()
         );
     }
-    positions_ = unknown_positions();
-    for (auto& position : positions_)
-        position.offset = 0;
+    ++asked_for_ends_;
+    positions_ = clearing_positions();
     state_ = State::clearing;
     start(upstream::Step::send_positions);
+}
+
+std::vector<upstream::GroupPosition> Lane::clearing_positions() const {
+    auto positions = unknown_positions();
+    for (auto& position : positions)
+        position.offset = 0;
+    return positions;
 }
 
 void Lane::take_positions(const std::vector<upstream::GroupPosition>& found) {

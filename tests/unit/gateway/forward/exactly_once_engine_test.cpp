@@ -181,6 +181,22 @@ TEST_CASE("exactly_once: positions that a lost transaction left undecided are re
     CHECK(mark->offset == Offset{5});
 }
 
+TEST_CASE("exactly_once: a transaction that an unused id lost is ended, too", "[forward]") {
+    Bench bench;  // one producer, two before
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 5});
+    bench.put_mark(3, std::string{bench.log.log_id()}, "before");
+    bench.kafka.is_undecided = true;
+    bench.kafka.undecided_id = 1;
+    bench.run(200);
+    CHECK(bench.kafka.committed == values(3, 5));
+    CHECK(bench.kafka.ids[1].taken_over == 2);
+    CHECK(bench.degraded().empty());
+    const auto steps = bench.kafka.steps.size();
+    bench.run();
+    CHECK(bench.kafka.steps.size() == steps);
+}
+
 TEST_CASE(
     "exactly_once: what was confirmed is not sent again for a lost transaction",
     "[forward]"

@@ -38,8 +38,10 @@ struct ScriptedKafka {
     // Records of this topic end the transaction, and nothing says which they were.
     std::optional<std::string> forbidden;
     bool commits_in_secret = false;  // a commit that fails has happened all the same
-    // A transaction that carried positions has no end, and nobody may read them before the next.
+    // A transaction that carried positions has no end, and nobody may read them before the next of
+    // the same id.
     bool is_undecided = false;
+    std::size_t undecided_id = 0;
 
     void add_topic(const std::string& name, std::int32_t partitions) {
         for (auto& id : ids) {
@@ -134,7 +136,9 @@ public:
                 break;
             case upstream::Step::commit: kafka_.commit(id()); break;
             case upstream::Step::abort:
-                if (!id().open.empty()) kafka_.is_undecided = false;
+                if (!id().open.empty() && number_ == kafka_.undecided_id) {
+                    kafka_.is_undecided = false;
+                }
                 id().upstream.fail_all(upstream::Fault::transient, -152);
                 ScriptedKafka::end(id());
                 break;
