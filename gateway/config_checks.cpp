@@ -212,6 +212,22 @@ void check_upstream(const Config& config, const PropertyCheck& check_property, F
     }
 }
 
+// It stands in `mp.id`, before a slash, and in names at the brokers, before a number.
+void check_gateway_id(const Config& config, Findings& findings) {
+    const auto is_allowed = [](unsigned char letter) {
+        return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+               (letter >= '0' && letter <= '9') || letter == '.' || letter == '_' || letter == '-';
+    };
+    if (std::ranges::all_of(config.gateway_id, is_allowed)) return;
+    findings.push_back(
+        {"gateway_id",
+         fmt::format(
+             "gateway_id: `{}` is not made of letters, digits, `.`, `_` and `-`",
+             config.gateway_id
+         )}
+    );
+}
+
 void check_log(const Config& config, Findings& findings) {
     const auto& log = config.log;
     if (log.data_dir.empty()) {
@@ -267,6 +283,7 @@ void check_log(const Config& config, Findings& findings) {
 
 std::vector<Finding> check_config(const Config& config, const PropertyCheck& check_property) {
     Findings findings;
+    check_gateway_id(config, findings);
     check_log(config, findings);
     check_listeners(config, findings);
     check_admin(config, findings);

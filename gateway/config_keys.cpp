@@ -78,9 +78,10 @@ constexpr std::array base_keys{
         "",
         {1, 128},
         "",
-        "Names this gateway upstream (mp.id, group.id). Default: mp- and the first 8 hex digits "
-        "of\n"
-        "the log's id.",
+        "Names this gateway upstream (mp.id, group.id); each has its own. Letters, digits, ., _ "
+        "and "
+        "-.\n"
+        "Default: mp- and the first 8 hex digits of the log's id.",
         [](Config& config, const KeyValue& value) {
             config.gateway_id = keys::text(value);
         }},

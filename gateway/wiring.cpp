@@ -142,6 +142,13 @@ forward::ForwardSettings forward_settings(const Config& config) {
     return settings;
 }
 
+std::string transactional_id(std::string_view gateway_id, std::size_t number) {
+    auto id = fmt::format("milepost-{}", gateway_id);
+    // A gateway_id has no slash.
+    if (number > 0) id += fmt::format("/{}", number + 1);
+    return id;
+}
+
 forward::Forwarder::Delivery delivery(const Config& config) {
     auto settings = producer_settings(config);
     if (config.upstream->delivery == Delivery::at_least_once) {
@@ -154,10 +161,13 @@ forward::Forwarder::Delivery delivery(const Config& config) {
     settings.queue_bytes /= config.upstream->producers;
     return forward::Forwarder::ExactlyOnce{
         .producers = config.upstream->producers,
-        .make = [settings](std::size_t number, upstream::Waker& waker, std::string& problem) {
+        .make = [settings, gateway_id = config.gateway_id](
+                    std::size_t number,
+                    upstream::Waker& waker,
+                    std::string& problem
+                ) {
             auto numbered = settings;
-            numbered.transactional_id = settings.group_id;
-            if (number > 0) numbered.transactional_id += "-" + std::to_string(number + 1);
+            numbered.transactional_id = transactional_id(gateway_id, number);
             return upstream::make_rdkafka_transactional(numbered, waker, problem);
         }};
 }

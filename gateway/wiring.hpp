@@ -12,7 +12,9 @@
 #include "storage/log/log.hpp"
 #include "storage/log/log_config.hpp"
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 // Plain translations from one room's structs to another's: rooms do not know each other, app does.
 namespace milepost {
@@ -23,6 +25,8 @@ namespace milepost {
 );
 // `config` has an [upstream] and a gateway_id. Draws a seed and an instance id.
 [[nodiscard]] forward::ForwardSettings forward_settings(const Config& config);
+// Of the gateway's producer with that number, from 0; no other gateway's.
+[[nodiscard]] std::string transactional_id(std::string_view gateway_id, std::size_t number);
 [[nodiscard]] forward::Forwarder::Delivery delivery(const Config& config);
 
 [[nodiscard]] admin::MqttStatus mqtt_status(

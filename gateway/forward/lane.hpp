@@ -166,7 +166,7 @@ private:
     bool reading_ = true;
     bool has_taken_over_ = false;
     IdWait id_wait_;
-    int failed_reads_ = 0;     // of the positions, one after the other
+    int failed_reads_ = 0;  // of the positions, one after the other
     int asked_for_ends_ = 0;
     bool is_cleared_ = false;  // a lost transaction was ended since they were read
     Backoff producer_backoff_;

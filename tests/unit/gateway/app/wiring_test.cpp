@@ -150,3 +150,15 @@ TEST_CASE(
     CHECK(one.seed == again.seed);
     CHECK(one.instance_id != again.instance_id);
 }
+
+TEST_CASE("wiring: the first producer has the gateway's name", "[wiring]") {
+    CHECK(transactional_id("gw", 0) == "milepost-gw");
+}
+
+TEST_CASE("wiring: no gateway's producer has the id of another's", "[wiring]") {
+    std::set<std::string> ids;
+    for (const auto* const gateway : {"gw", "gw-1", "gw-2", "gw-2-2"}) {
+        for (std::size_t number = 0; number < 2; ++number)
+            CHECK(ids.insert(transactional_id(gateway, number)).second);
+    }
+}

@@ -174,6 +174,9 @@ TEST_CASE("config: each mistake is named with its place", "[config]") {
     const std::string data = "data_dir = \"d\"\n";
     const std::vector<Case> cases{
         {"no data_dir", "", "m.toml:1:1: data_dir: must be given: the folder of the log"},
+        {"a gateway_id with a slash",
+         data + "gateway_id = \"gw/2\"",
+         "m.toml:2:14: gateway_id: `gw/2` is not made of letters, digits, `.`, `_` and `-`"},
         {"unknown key", data + "dta = 1", "m.toml:2:1: dta: unknown key"},
         {"unknown table", data + "[lgo]\nx = 1", "m.toml:2:2: lgo: unknown key"},
         {"unknown key in a table", data + "[log]\n  x = 1", "m.toml:3:3: log.x: unknown key"},

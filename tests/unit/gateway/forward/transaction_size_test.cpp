@@ -89,7 +89,9 @@ TEST_CASE("transaction_size: a link that becomes longer is no thin one", "[forwa
 
 TEST_CASE("transaction_size: a thin link never comes near the time-out", "[forward]") {
     // 20 kB/s with records of 300 bytes.
-    const Link link{.round_trip = GENERATE(milliseconds{20}, milliseconds{700}), .records_per_s = 67};
+    const Link link{
+        .round_trip = GENERATE(milliseconds{20}, milliseconds{700}),
+        .records_per_s = 67};
     TransactionSize size;
     SECTION("a backlog from the start") {}
     SECTION("after idle traffic") {
@@ -114,7 +116,10 @@ TEST_CASE("transaction_size: after a loss it is smaller and grows again", "[forw
     CHECK(size.records() == TransactionSize::records_most);
 }
 
-TEST_CASE("transaction_size: what runs out of time makes the next smaller, never empty", "[forward]") {
+TEST_CASE(
+    "transaction_size: what runs out of time makes the next smaller, never empty",
+    "[forward]"
+) {
     TransactionSize size;
     for (int i = 0; i < 10; ++i)
         size.lost(seconds{60});
