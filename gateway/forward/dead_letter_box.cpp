@@ -53,7 +53,10 @@ struct DeadLetterBox::Letter {
 
     Result<storage::Offset> try_append(storage::Log& log) {
         // A log that is closing makes no topics.
-        if (log.intake() != storage::IntakeState::open) return storage::LogErrc::intake_closed;
+        const auto intake = log.intake();
+        if (intake != storage::IntakeState::open && intake != storage::IntakeState::disk_reserve) {
+            return storage::LogErrc::intake_closed;
+        }
         const auto ids = log.ensure_topic(content.topic, partitions);
         if (!ids) return ids.error();
         partition = ids->front();

@@ -21,10 +21,12 @@ using PartitionId = StrongInt<PartitionIdTag, std::uint32_t>;
 // Why the log takes no readings in at the moment.
 enum class IntakeState : std::uint8_t {
     open,
-    ring_full,     // the checkpointer has not freed the journal yet; opens by itself
-    disk_reserve,  // the disk, or the log's limit, is down to the reserve; opens by itself
-    sync_failed,   // the journal failed, and so did its successor; opens by itself
-    closed,        // stopping
+    ring_full,  // the checkpointer has not freed the journal yet; opens by itself
+    // The disk, or the log's limit, is down to the reserve; opens by itself. Dead letters are taken
+    // in meanwhile, up to half of the reserve.
+    disk_reserve,
+    sync_failed,  // the journal failed, and so did its successor; opens by itself
+    closed,       // stopping
 };
 
 // A change to what is kept of a session, to become durable with the group. Opaque to the log, and

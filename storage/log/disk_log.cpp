@@ -1,6 +1,7 @@
 #include "storage/log/disk_log.hpp"
 
 #include "storage/base/check.hpp"
+#include "storage/log/dead_letters.hpp"
 #include "storage/log/errc.hpp"
 #include "storage/log/segment_name.hpp"
 
@@ -45,12 +46,27 @@ Result<Offset> DiskLog::append(
     std::optional<AckToken> token,
     const SessionChange& change
 ) {
-    if (intake_.load(std::memory_order_relaxed) != IntakeState::open) return LogErrc::intake_closed;
+    if (!takes_records_of(partition)) return LogErrc::intake_closed;
     if (!partitions_.has(partition)) return LogErrc::unknown_partition;
     Partition& place = partitions_[partition];
     const auto given = group_.add(partition, place.appended(), record, token, change);
     if (given) place.set_appended(*given + 1);
     return given;
+}
+
+// A full log whose front record Kafka refuses drains only when that one's dead letter is written.
+bool DiskLog::takes_records_of(PartitionId partition) const {
+    const IntakeState state = intake_.load(std::memory_order_relaxed);
+    if (state == IntakeState::open) return true;
+    return state == IntakeState::disk_reserve && takes_letters_.load(std::memory_order_relaxed) &&
+           partitions_.has(partition) && is_dead_letter_topic(partitions_[partition].name().topic);
+}
+
+// True if the space is down to the reserve. Half of that is left for dead letters.
+bool DiskLog::look_at_space() {
+    const std::uint64_t needed = retainer_->bytes_needed();
+    takes_letters_ = needed <= reserve_bytes(config_) / 2;
+    return needed > 0;
 }
 
 Result<void> DiskLog::append_session(
@@ -344,7 +360,7 @@ Result<void> DiskLog::checkpoint_now() {
 Result<void> DiskLog::retain_now(const ClockReading& now) {
     if (is_read_only_) return LogErrc::read_only;
     const auto done = retainer_->run(now);
-    const bool low = retainer_->bytes_needed() > 0;
+    const bool low = look_at_space();
     if (space_low_.exchange(low) != low) post(&DiskLog::refresh_intake);
     return done;
 }

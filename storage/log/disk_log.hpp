@@ -142,6 +142,8 @@ private:
 
     // Committing: on the owner's thread, but for write_group().
     void drive();
+    [[nodiscard]] bool takes_records_of(PartitionId partition) const;
+    [[nodiscard]] bool look_at_space();
     [[nodiscard]] bool seal_group();
     [[nodiscard]] bool disk_is_slow();
     void give_back_bare_tokens();
@@ -204,7 +206,8 @@ private:
 
     std::atomic<bool> ring_full_{false};
     std::atomic<bool> space_low_{false};
-    mutable std::mutex mutex_;  // guards what follows
+    std::atomic<bool> takes_letters_{true};  // while the space is low
+    mutable std::mutex mutex_;               // guards what follows
     std::function<void()> notice_;
     std::string sync_reason_;
     std::vector<Gap> noticed_gaps_;                // by readers, for the checkpointer to enter

@@ -194,7 +194,7 @@ Result<void> DiskLog::start_work(RecoveryReport& report) {
     const auto recorded = wiring_.keeper.gaps();
     if (!recorded) return recorded.error();
     retainer_->finish(*recorded, log_id_);
-    space_low_ = retainer_->bytes_needed() > 0;
+    space_low_ = look_at_space();
     intake_ = work_out_intake();
     if (!config_.background) return {};
     if (config_.committer != CommitterThread::always_inline) {

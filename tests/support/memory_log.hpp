@@ -2,6 +2,8 @@
 
 #include "storage/base/check.hpp"
 #include "storage/format/batch_builder.hpp"
+#include "storage/log/dead_letters.hpp"
+#include "storage/log/errc.hpp"
 #include "storage/log/log.hpp"
 
 #include <algorithm>
@@ -209,6 +211,10 @@ public:
     ) override {
         const std::lock_guard lock{mutex_};
         auto& partition = partitions_[id.value()];
+        const bool takes = intake_ == storage::IntakeState::open ||
+                           (intake_ == storage::IntakeState::disk_reserve &&
+                            storage::is_dead_letter_topic(partition.name.topic));
+        if (!takes) return storage::LogErrc::intake_closed;
         storage::BatchBuilder builder;
         builder.start(partition.positions.appended);
         const auto given = builder.add(record);
@@ -230,7 +236,14 @@ public:
     void append_token(AckToken) override {}
 
     [[nodiscard]] storage::IntakeState intake() const override {
-        return storage::IntakeState::open;
+        const std::lock_guard lock{mutex_};
+        return intake_;
+    }
+
+    // append() follows it, add() does not.
+    void set_intake(storage::IntakeState state) {
+        const std::lock_guard lock{mutex_};
+        intake_ = state;
     }
 
     [[nodiscard]] std::size_t open_group_bytes() const override { return 0; }
@@ -252,6 +265,7 @@ private:
     std::string log_id_;
     std::vector<Partition> partitions_;
     bool syncs_ = true;
+    storage::IntakeState intake_ = storage::IntakeState::open;
     std::function<void()> notice_;
     storage::LogStats stats_;
     storage::LogConfig config_;

@@ -701,6 +701,20 @@ TEST_CASE("exactly_once: a refused record at the end moves the position too", "[
     CHECK(bench.forwarded(1) == Offset{1});
 }
 
+TEST_CASE("exactly_once: a full log drains although its front record is refused", "[forward]") {
+    Bench bench;
+    bench.kafka.add_topic("t.dead-letter", 1);
+    const auto id = bench.log.ensure_topic("t", 1).value()[0];
+    bench.log.add(id, {.count = 20});
+    bench.log.set_intake(storage::IntakeState::disk_reserve);
+    bench.kafka.ids[0].upstream.poison = {"v0"};
+    bench.run(400);
+    CHECK(bench.forwarded(0) == Offset{20});
+    CHECK(bench.forwarded(1) == Offset{1});
+    CHECK(bench.ledger.size() == 1);
+    CHECK(bench.kafka.committed.size() == 20);
+}
+
 TEST_CASE("exactly_once: a transaction carries more of the topics that matter", "[forward]") {
     Bench bench;
     bench.settings.priorities = {{"t", Priority::low}, {"urgent", Priority::high}};

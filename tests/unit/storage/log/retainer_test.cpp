@@ -280,6 +280,36 @@ TEST_CASE("retainer: at the limit with everything forwarded there is room again"
     f.check_rest();
 }
 
+TEST_CASE("retainer: a full log takes dead letters in, up to half of the reserve", "[retention]") {
+    Fixture f;
+    f.open();
+    while (f.log->intake() == IntakeState::open) {
+        f.put(40);
+        REQUIRE(f.log->retain_now());
+    }
+    const PartitionId letters = f.log->ensure_topic("t.dead-letter", 1).value().front();
+    const std::string value(f.value_bytes, 'v');
+    CHECK(f.log->append(f.partition, record("k", value), {}).error() == LogErrc::intake_closed);
+    int taken = 0;
+    while (f.log->append(letters, record("k", value), {})) {
+        ++taken;
+        f.step();
+        REQUIRE(f.log->retain_now());
+    }
+    CHECK(f.log->intake() == IntakeState::disk_reserve);
+    CHECK(taken > 0);
+    CHECK(
+        f.log->stats().log_bytes.value() <
+        static_cast<std::int64_t>(f.config.limit_bytes - reserve_bytes(f.config) / 4)
+    );
+    // The front record was set aside, so the rest went, too.
+    f.forward_all();
+    f.log->set_forwarded(letters, f.log->positions(letters).durable);
+    REQUIRE(f.log->retain_now());
+    CHECK(f.log->intake() == IntakeState::open);
+    CHECK(f.ledger.entries.empty());
+}
+
 TEST_CASE("retainer: drop_oldest enters the loss before it removes", "[retention]") {
     Fixture f;
     f.config.full = FullPolicy::drop_oldest;
