@@ -17,7 +17,8 @@ constexpr seconds metadata_wait{1};
 // while there is none, somebody asks all the time.
 constexpr milliseconds metadata_retry_first{100};
 constexpr seconds metadata_retry_most = metadata_wait;
-constexpr seconds create_topic_wait{5};
+// One topic a turn, on top of that.
+constexpr seconds create_topic_wait{1};
 constexpr milliseconds created_topic_retry{200};
 
 // Whether something of the topic waits: a topic that nobody publishes to may be missing upstream
@@ -91,6 +92,7 @@ void TopicGate::check_topics(upstream::Producer& producer) {
         return;
     }
     metadata_backoff_.reset();
+    has_created_ = false;
     for (std::size_t i = 0; i < topics.size(); ++i) {
         if (!topics[i].id || topics[i].id->value() >= answer->size() || !is_due(topics[i])) {
             continue;
@@ -117,6 +119,11 @@ void TopicGate::check(
         text = "it has " + std::to_string(metadata.partitions) + " partitions upstream and " +
                std::to_string(topic.partitions) +
                " here: exactly_once needs as many there (add them upstream)";
+    } else if (upstream::is_topic_missing(metadata.error) && rules_.create_topics && has_created_) {
+        // At the next turn.
+        topic.state = TopicState::waiting;
+        topic.retry_at = now_;
+        return;
     } else if (upstream::fault_of(metadata.error) == upstream::Fault::transient ||
                (upstream::is_topic_missing(metadata.error) && create(topic, producer, text))) {
         // Being made, or without a leader: soon again, and no alarm.
@@ -133,6 +140,7 @@ void TopicGate::check(
 
 bool TopicGate::create(ForwardTopic& topic, upstream::Producer& producer, std::string& text) {
     if (!rules_.create_topics) return false;
+    has_created_ = true;
     const auto created = producer.create_topic(topic.name, topic.partitions, create_topic_wait);
     if (created) {
         log_line_(level_notice, "forward: topic " + topic.name + " was created");

@@ -82,7 +82,8 @@ private:
     Instant now_{};
     Timestamp wall_ = timestamp_none;
     Backoff metadata_backoff_;
-    Instant metadata_at_{};  // not asked before
+    Instant metadata_at_{};     // not asked before
+    bool has_created_ = false;  // a topic, in this turn
 };
 
 }  // namespace milepost::forward

@@ -37,6 +37,7 @@ struct ScriptedUpstream {
     int producers_failing = 0;  // so many cannot be made
     std::vector<std::string> created;
     ErrorCode create_refused;     // the answer to whoever makes a topic while set
+    Duration create_wait{};       // of the last one
     std::vector<Seen> queue;      // taken, not yet reported
     std::vector<Seen> delivered;  // confirmed, in order
     int failed = 0;
@@ -122,7 +123,9 @@ public:
         return answer;
     }
 
-    Result<void> create_topic(std::string_view name, std::int32_t partitions, Duration) override {
+    Result<void> create_topic(std::string_view name, std::int32_t partitions, Duration wait_max)
+        override {
+        upstream_.create_wait = wait_max;
         if (upstream_.create_refused) return upstream_.create_refused;
         upstream_.created.emplace_back(name);
         upstream_.topics[std::string{name}] = partitions;

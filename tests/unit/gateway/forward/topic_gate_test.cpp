@@ -205,3 +205,21 @@ TEST_CASE("topic_gate: a topic that stays here is never asked for", "[forward]")
     CHECK(bench.status().topics.empty());
     CHECK(bench.status().degraded.empty());
 }
+
+TEST_CASE(
+    "topic_gate: of many missing topics each turn makes one, for a second at most",
+    "[forward]"
+) {
+    Bench bench{{.create_topics = true}};
+    for (const auto* const name : {"a", "b", "c"})
+        bench.add(name, 1);
+    for (std::size_t made = 1; made <= 3; ++made) {
+        bench.turn();
+        CHECK(bench.upstream.created.size() == made);
+        CHECK(bench.upstream.create_wait <= seconds{1});
+        if (made < 3) CHECK(bench.gate.wait() == Duration::zero());
+    }
+    bench.turn(seconds{1});
+    for (std::size_t i = 0; i < 3; ++i)
+        CHECK(bench.topic(i).state == TopicState::forwarding);
+}
