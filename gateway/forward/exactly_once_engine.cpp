@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::chrono::milliseconds take_over_first{100};
 constexpr std::chrono::seconds take_over_most{10};
+// What comes for a lane that has nothing to do waits so long while another one gathers or hangs.
+constexpr std::chrono::milliseconds neighbour_wait{20};
 
 // Nobody listens to a producer that only takes an id over.
 class Deaf final : public upstream::ProducerListener {
@@ -184,6 +186,7 @@ Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
     };
     for (auto& id : old_ids_)
         take_over(id, now);
+    bool is_one_free = false;
     for (const auto& lane : lanes_) {
         const bool could_begin = may_begin_;
         may_begin_ = may_begin_ || all_taken_over();
@@ -193,7 +196,9 @@ Engine::Turn ExactlyOnceEngine::turn(Instant now, Timestamp wall) {
         all.sent += turn.sent;
         all.caught_up = all.caught_up && turn.caught_up;
         all.gathering = all.gathering || turn.gathering;
+        is_one_free = is_one_free || !turn.gathering;
     }
+    if (all.gathering && is_one_free) at_most(neighbour_wait);
     if (!may_begin_ && all_taken_over()) at_most(Duration::zero());
     if (const auto wait = wait_for_old_ids(now)) at_most(*wait);
     return all;

@@ -199,7 +199,8 @@ void Forwarder::flush() {
         save_positions(now, false);
         const bool sent_all = !reading || turn.caught_up;
         if (now >= end || (sent_all && engine_->in_flight() == 0)) break;
-        const Duration until = (reading ? stop_reading_at : end) - now;
+        // A turn may have lasted longer than that.
+        const Duration until = std::max((reading ? stop_reading_at : end) - now, Duration::zero());
         waker_.wait(std::clamp(turn.wait.value_or(until), Duration::zero(), until));
     }
     save_positions(monotonic_now(), true);

@@ -424,6 +424,23 @@ TEST_CASE("exactly_once: while ids are waited for the brokers are asked again", 
     CHECK(bench.forwarded(0) == Offset{20});
 }
 
+TEST_CASE(
+    "exactly_once: a producer that hangs does not keep the other one's waiting",
+    "[forward]"
+) {
+    Bench bench{2};
+    const auto ids = bench.log.ensure_topic("t", 2).value();
+    bench.run();
+    bench.log.add(ids[0], {});
+    bench.kafka.hangs = Step::commit;
+    bench.run();
+    const auto turn = bench.turn();
+    REQUIRE(bench.engine->in_flight() == 1);
+    REQUIRE(turn.gathering);
+    REQUIRE(turn.wait);
+    CHECK(*turn.wait <= milliseconds{20});
+}
+
 TEST_CASE("exactly_once: two producers share out the partitions", "[forward]") {
     Bench bench{2};
     const auto ids = bench.log.ensure_topic("t", 4).value();
