@@ -31,6 +31,29 @@ constexpr std::string_view real_version =
     "headers and transactions need what the broker says it can do";
 constexpr std::string_view only_program = "only a program can set it, not a text";
 
+constexpr std::array of_reading = {
+    std::string_view{"auto.offset.reset"},
+    std::string_view{"check.crcs"},
+    std::string_view{"consume.callback.max.messages"},
+    std::string_view{"fetch.error.backoff.ms"},
+    std::string_view{"fetch.max.bytes"},
+    std::string_view{"fetch.message.max.bytes"},
+    std::string_view{"fetch.min.bytes"},
+    std::string_view{"fetch.queue.backoff.ms"},
+    std::string_view{"fetch.wait.max.ms"},
+    std::string_view{"group.protocol"},
+    std::string_view{"group.protocol.type"},
+    std::string_view{"group.remote.assignor"},
+    std::string_view{"heartbeat.interval.ms"},
+    std::string_view{"max.partition.fetch.bytes"},
+    std::string_view{"max.poll.interval.ms"},
+    std::string_view{"partition.assignment.strategy"},
+    std::string_view{"queued.max.messages.kbytes"},
+    std::string_view{"queued.min.messages"},
+    std::string_view{"receive.message.max.bytes"},
+    std::string_view{"session.timeout.ms"},
+};
+
 constexpr std::array rules = {
     // Refused.
     PropertyRule{"enable.idempotence", needs_idempotence},
@@ -234,6 +257,10 @@ constexpr std::array rules = {
 
 std::span<const PropertyRule> property_rules() {
     return rules;
+}
+
+bool is_of_reading(std::string_view name) {
+    return std::find(of_reading.begin(), of_reading.end(), name) != of_reading.end();
 }
 
 const PropertyRule* rule_of(std::string_view name) {

@@ -1,3 +1,4 @@
+#include "gateway/upstream/property_rules.hpp"
 #include "gateway/upstream/rdkafka_client.hpp"
 #include "gateway/upstream/rdkafka_producer.hpp"
 #include "gateway/upstream/transactions.hpp"
@@ -142,6 +143,7 @@ private:
     void read_positions(StepDone& done, std::vector<GroupPosition> positions) const {
         ConfHandle conf{rd_kafka_conf_new()};
         Properties all = settings_.client.properties;
+        std::erase_if(all, [](const auto& property) { return is_of_reading(property.first); });
         const Properties fixed = {
             {"bootstrap.servers", settings_.client.bootstrap_servers},
             {"client.id", settings_.client.client_id},

@@ -4,6 +4,7 @@
 #include "tests/support/matchers.hpp"
 
 #include <chrono>
+#include <utility>
 
 using namespace milepost;
 using namespace milepost::upstream;
@@ -36,11 +37,12 @@ struct Heard final : ProducerListener {
 
 // One transactional producer before librdkafka's mock broker.
 struct Bench {
-    explicit Bench(milliseconds transaction_wait = seconds{10}) {
+    explicit Bench(milliseconds transaction_wait = seconds{10}, Properties properties = {}) {
         mock.create_topic("t", 1);
         ProducerSettings settings;
         settings.transaction_wait = transaction_wait;
         settings.client.bootstrap_servers = mock.bootstrap_servers();
+        settings.client.properties = std::move(properties);
         settings.transactional_id = "milepost-test";
         settings.group_id = "milepost-test";
         std::string problem;
@@ -107,6 +109,19 @@ TEST_CASE("rdkafka_transactions: a transaction goes from init to commit", "[upst
         CHECK(bench.finish(Step::abort).result == StepResult::done);
         CHECK(bench.heard.confirmed + bench.heard.failed == 2);
     }
+}
+
+TEST_CASE("rdkafka_transactions: what only a consumer refuses does no harm", "[upstream]") {
+    // Below session.timeout.ms; more than a fetch may bring.
+    const Properties properties = GENERATE(
+        Properties{{"max.poll.interval.ms", "10000"}},
+        Properties{{"fetch.max.bytes", "100000000"}, {"receive.message.max.bytes", "90000000"}}
+    );
+    Bench bench{seconds{10}, properties};
+    REQUIRE(bench.finish(Step::init).result == StepResult::done);
+    const auto done = bench.finish(Step::read_positions, positions);
+    INFO(done.text);
+    CHECK(done.result == StepResult::done);
 }
 
 TEST_CASE(
