@@ -244,6 +244,7 @@ void Lane::on_done(const upstream::StepDone& done) {
                     is_cleared_ = true;
                     abort("Kafka could not say the positions: a lost transaction is ended");
                 } else if (position_first_) {
+                    if (!is_away_) order_.took(done.took.value_or(now_ - step_at_));
                     state_ = State::sending;
                 } else {
                     state_ = State::committing;

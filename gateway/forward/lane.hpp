@@ -6,6 +6,7 @@
 #include "gateway/forward/forward_table.hpp"
 #include "gateway/forward/id_wait.hpp"
 #include "gateway/forward/poison_finder.hpp"
+#include "gateway/forward/position_order.hpp"
 #include "gateway/forward/topic_gate.hpp"
 #include "gateway/forward/transaction_size.hpp"
 #include "gateway/forward/upstream_news.hpp"
@@ -184,7 +185,8 @@ private:
     std::size_t turns_alone_ = 0;
     std::size_t alone_ = 0;  // the topic whose turn it is, or was
     bool position_first_ = true;
-    std::optional<Duration> round_trip_;  // of late commits, the shortest
+    PositionOrder order_;
+    bool is_away_ = false;  // no broker was connected when the transaction began
     Instant begun_at_{};
     Instant next_at_{};  // no transaction begins before, unless it would be a full one
     Backoff abort_backoff_;

@@ -17,7 +17,6 @@ using upstream::Step;
 constexpr milliseconds transaction_interval{100};
 // Kafka forgets a group's positions some days after the last commit (7 by default).
 constexpr std::chrono::hours recommit_after{24};
-constexpr milliseconds short_round_trip{5};
 constexpr std::int64_t weight_unit = 840;          // divisible by the small numbers of partitions
 constexpr std::uint64_t record_bytes_guess = 256;  // before any is known
 
@@ -137,10 +136,10 @@ void Lane::begin() {
     next_at_ = now_ + transaction_interval;
     // In an outage, too: a broker that has just come back refuses both of a transaction's first
     // requests, and librdkafka sends the positions again at once, the records after 500 ms.
-    const bool is_away = stats_.brokers_connected.value() == 0;
+    is_away_ = stats_.brokers_connected.value() == 0;
     position_first_ = settings_.position_first == PositionFirst::always ||
                       (settings_.position_first == PositionFirst::automatic &&
-                       (is_away || round_trip_.value_or(short_round_trip) <= short_round_trip));
+                       (is_away_ || order_.next_is_first()));
     if (position_first_) {
         state_ = State::opening;
         start(Step::send_positions);
@@ -243,9 +242,6 @@ void Lane::abort(const std::string& reason, const ErrorCode& error) {
 }
 
 void Lane::committed() {
-    const Duration took = now_ - step_at_;
-    // The shortest counts, and fades, so that one slow commit does not change the order.
-    round_trip_ = round_trip_ ? std::min(took, *round_trip_ + *round_trip_ / 4) : took;
     size_.committed(sent_, now_ - begun_at_);
     auto next = positions_.begin();
     for (auto& partition : table_.partitions()) {

@@ -3,6 +3,7 @@
 #include "gateway/upstream/rdkafka_producer.hpp"
 #include "gateway/upstream/transactions.hpp"
 #include "storage/base/check.hpp"
+#include "storage/base/time.hpp"
 
 #include <librdkafka/rdkafka.h>
 
@@ -250,7 +251,9 @@ private:
             if (shared.stopping) break;
             auto asked = std::move(*shared.asked);
             lock.unlock();
+            const Instant begun = monotonic_now();
             auto done = steps.run(asked.step, std::move(asked.positions));
+            done.took = monotonic_now() - begun;
             lock.lock();
             shared.asked.reset();
             shared.done = std::move(done);

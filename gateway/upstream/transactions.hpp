@@ -3,6 +3,7 @@
 #include "gateway/upstream/errc.hpp"
 #include "gateway/upstream/producer.hpp"
 #include "storage/base/result.hpp"
+#include "storage/base/time.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -44,6 +45,7 @@ struct StepDone {
     StepResult result = StepResult::done;
     ErrorCode error{};
     std::string text{};                      // of the error, for people
+    std::optional<Duration> took{};          // nullopt: as long as it looks to the owner
     std::vector<GroupPosition> positions{};  // of read_positions, as asked
 };
 
