@@ -108,7 +108,7 @@ class Run:
     def _change_producers(self):
         """The last kill: with a transaction open, after which the gateway comes back with another number of producers. The
         second one's transaction is nobody's then, if it does not end it first."""
-        name = TRANSACTIONAL_ID + ("-2" if self.size.producers == 2 else "")
+        name = TRANSACTIONAL_ID + ("/2" if self.size.producers == 2 else "")
         for _ in range(KILLS_AT_MOST):
             processes.wait_until(lambda: self.state_of(name) == "Ongoing", within_s=30, every_s=0.001,
                                  what=f"a transaction of {name} is open")
