@@ -59,8 +59,8 @@ constexpr std::array table{
         "1",
         {1, 2},
         "",
-        "exactly_once: transactional producers that share out the partitions; 2 drain a backlog\n"
-        "faster on fast links. May change between runs.",
+        "exactly_once: transactional producers that share out the partitions. On two cores\n"
+        "2 drain a backlog no faster than 1. May change between runs.",
         [](Config& config, const KeyValue& value) {
             config.upstream->producers = keys::number<std::size_t>(value);
         }},

@@ -18,7 +18,7 @@ constexpr auto timer_grid = std::chrono::milliseconds{250};
 
 std::string random_client_id() {
     static constexpr std::string_view digits = "0123456789abcdef";
-    static thread_local std::random_device device;
+    std::random_device device;
     std::string id = "auto-";
     for (int word = 0; word < 4; ++word) {
         for (std::uint32_t bits = device(), i = 0; i < 8; ++i, bits >>= 4U) {

@@ -23,7 +23,7 @@ struct ClientSettings {
 };
 
 // Limits of the producer's own queue. The log is the buffer, so this one stays small.
-inline constexpr std::size_t queue_messages_default = 64'000;
+inline constexpr std::size_t queue_messages_default = 48'000;
 inline constexpr std::size_t queue_bytes_default = 32 * mib;
 inline constexpr std::size_t queue_bytes_small_memory = 16 * mib;  // under 1 GiB of memory
 // The largest record of the log, plus the headers that forwarding adds, in one batch; under a
