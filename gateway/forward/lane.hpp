@@ -123,7 +123,6 @@ private:
     void take_first(ForwardPartition& partition, const upstream::GroupPosition& found, Findings&);
     void take_again(ForwardPartition& partition, const upstream::GroupPosition& found, Findings&);
     void take_local(ForwardPartition& partition, Findings& findings);
-    void take_later(ForwardPartition& partition, Offset of_kafka, Findings& findings);
     void go_on(ForwardPartition& partition, Offset offset, Findings& findings);
     void report(const Findings& findings);
     void alarm(std::string text);

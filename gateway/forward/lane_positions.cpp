@@ -140,25 +140,18 @@ void Lane::take_first(
     if (is_cleared_ && is_behind) return go_on(partition, partition.forwarded, findings);
     if (is_behind) {
         findings.behind.add(partition.name);
-        return take_later(partition, mark->offset, findings);
+        if (settings_.on_missing_position == MissingPosition::fail) {
+            return gate_.stop(
+                partition.topic,
+                upstream::upstream_error(0),
+                "Kafka's position of " + name_of(partition.name) +
+                    " is behind the copy here, and upstream.on_missing_position is \"fail\""
+            );
+        }
     }
+    // Behind the copy, too: a Kafka that was set back may have lost what it confirmed, so better
+    // twice than never.
     go_on(partition, mark->offset, findings);
-}
-
-// What the copy has and Kafka's position has not was confirmed: by at_least_once, which moves only
-// the copy, or by a Kafka that was set back since.
-void Lane::take_later(ForwardPartition& partition, Offset of_kafka, Findings& findings) {
-    switch (settings_.on_missing_position) {
-        case MissingPosition::local: return go_on(partition, partition.forwarded, findings);
-        case MissingPosition::earliest: return go_on(partition, of_kafka, findings);
-        case MissingPosition::fail: break;
-    }
-    gate_.stop(
-        partition.topic,
-        upstream::upstream_error(0),
-        "Kafka's position of " + name_of(partition.name) +
-            " is behind the copy here, and upstream.on_missing_position is \"fail\""
-    );
 }
 
 // After a producer was lost: was its last transaction committed?
@@ -220,10 +213,8 @@ void Lane::report(const Findings& findings) {
         log_line_(
             level_notice,
             "forward: Kafka's position of " + findings.behind.text() +
-                " is behind the copy here (at_least_once meanwhile, or a Kafka that was set back)" +
-                (settings_.on_missing_position == MissingPosition::earliest
-                     ? "; going on from Kafka's"
-                     : from)
+                " is behind the copy here (at_least_once meanwhile, or a Kafka that was set back): "
+                "what is between them is sent again, with the same mp.id"
         );
     }
     if (findings.unmarked.count > 0) {
