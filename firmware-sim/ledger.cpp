@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t read_bytes = 65'536;
 constexpr std::size_t waiting_bytes_max = 1 << 20U;  // written at once, due or not
 
-ErrorCode last_error() {
+ErrorCode file_error() {
     return {errno, boost::system::system_category()};
 }
 
@@ -25,8 +25,8 @@ ErrorCode last_error() {
 Result<Ledger> Ledger::open(const std::string& path) {
     Ledger ledger;
     ledger.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (ledger.fd_ < 0) return last_error();
-    if (::flock(ledger.fd_, LOCK_EX | LOCK_NB) != 0) return last_error();
+    if (ledger.fd_ < 0) return file_error();
+    if (::flock(ledger.fd_, LOCK_EX | LOCK_NB) != 0) return file_error();
     MILEPOST_TRY(ledger.read_and_cut());
     return ledger;
 }
@@ -45,14 +45,14 @@ Result<void> Ledger::read_and_cut() {
     off_t size = 0;
     for (;;) {
         const ssize_t got = ::read(fd_, buffer.data(), buffer.size());
-        if (got < 0) return last_error();
+        if (got < 0) return file_error();
         if (got == 0) break;
         MILEPOST_TRY(reader.feed({buffer.data(), static_cast<std::size_t>(got)}, note));
         size += got;
     }
     if (reader.torn_bytes() > 0) {
         if (::ftruncate(fd_, size - static_cast<off_t>(reader.torn_bytes())) != 0) {
-            return last_error();
+            return file_error();
         }
     }
     if (reader.line() == 0) {
@@ -104,7 +104,7 @@ Result<void> Ledger::flush() {
         const ssize_t written = ::write(fd_, rest.data(), rest.size());
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) {
-            const ErrorCode error = last_error();
+            const ErrorCode error = file_error();
             waiting_.erase(0, waiting_.size() - rest.size());
             return error;
         }

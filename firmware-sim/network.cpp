@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t events_max = 512;
 constexpr std::size_t other_files = 64;  // beside the sockets
 
-ErrorCode last_error() {
+ErrorCode socket_error() {
     return {errno, boost::system::system_category()};
 }
 
@@ -88,14 +88,14 @@ Result<Network::Dialled> Network::dial(NetworkClient& client) {
     if (addresses_.empty()) return ErrorCode{EHOSTUNREACH, boost::system::generic_category()};
     const Address& address = addresses_[address_];
     const int fd = ::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return last_error();
+    if (fd < 0) return socket_error();
     const int yes = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     const auto* const any = reinterpret_cast<const sockaddr*>(&address.bytes);
     epoll_event wanted = interest(client, /*in_writing=*/true);
     if ((::connect(fd, any, address.size) != 0 && errno != EINPROGRESS) ||
         ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &wanted) != 0) {
-        const ErrorCode error = last_error();
+        const ErrorCode error = socket_error();
         ::close(fd);
         note_failure(address_);
         return error;

@@ -65,7 +65,7 @@ const toml::table& table_of(const toml::node& node) {
     return *table;
 }
 
-const Firmware& firmware_of(const toml::node& node) {
+const Firmware& firmware_in(const toml::node& node) {
     const auto* const firmware = find_firmware(text_of(node));
     if (firmware == nullptr) complain(node, "there is no such release");
     return *firmware;
@@ -135,7 +135,7 @@ private:
                 const auto* const releases = node.as_array();
                 if (releases == nullptr) complain(node, "is not a list of releases");
                 for (const auto& release : *releases)
-                    fleet.firmware.push_back(&firmware_of(release));
+                    fleet.firmware.push_back(&firmware_in(release));
             } else {
                 complain(node, fmt::format("there is no `fleet.{}`", key.str()));
             }
@@ -228,7 +228,7 @@ private:
         if (name == "radio") return {.kind = radio, .profile = &profile_of(node)};
         if (name == "reboot") return {.kind = reboot, .off = duration_of(node)};
         if (name == "update") {
-            return {.kind = update, .firmware = &firmware_of(node), .off = milliseconds{5000}};
+            return {.kind = update, .firmware = &firmware_in(node), .off = milliseconds{5000}};
         }
         if (name == "drift") return {.kind = clock_drift, .number = number_of(node, -1e5, 1e5)};
         if (name == "stuck") return {.kind = stick, .signal = sensor_of(node)};

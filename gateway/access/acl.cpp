@@ -86,8 +86,6 @@ bool has_pattern_inside(std::string_view filter) {
     return false;
 }
 
-constexpr std::size_t problems_max = 20;
-
 }  // namespace
 
 class Acl::Parser {

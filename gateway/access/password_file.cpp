@@ -16,7 +16,6 @@ constexpr std::string_view scheme = "$scrypt$";
 constexpr std::string_view digits =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr unsigned digit_bits = 6;
-constexpr std::size_t problems_max = 20;
 
 // Base64 (RFC 4648) without padding.
 std::string encode(Bytes bytes) {

@@ -7,6 +7,8 @@
 // Files of ours that hold one thing a line. Pure.
 namespace milepost::access {
 
+inline constexpr std::size_t problems_max = 20;  // that are told of one file
+
 inline std::string_view trimmed(std::string_view text) {
     constexpr std::string_view blanks = " \t\r";
     const auto first = text.find_first_not_of(blanks);

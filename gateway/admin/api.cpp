@@ -1,6 +1,7 @@
 #include "gateway/admin/api.hpp"
 
 #include "gateway/admin/metrics.hpp"
+#include "gateway/admin/snapshot.hpp"
 #include "gateway/json_writer.hpp"
 #include "storage/format/record_batch.hpp"
 
@@ -12,8 +13,6 @@
 namespace milepost::admin {
 
 namespace {
-
-constexpr double hung_commit_seconds = 5;
 
 Response json(JsonWriter& writer, unsigned status = 200) {
     return {.status = status, .body = writer.str() + "\n"};

@@ -13,7 +13,6 @@ namespace milepost::admin {
 namespace {
 
 constexpr std::size_t peek_bytes = 64 * kib;
-constexpr double hung_commit_seconds = 5;
 
 // The timestamp of the first record at or behind `offset`.
 std::optional<Timestamp> timestamp_at(

@@ -35,6 +35,7 @@ struct Moment {
 // Whether the topic's records go upstream.
 [[nodiscard]] bool forwards_topic(const Sources& sources, std::string_view topic);
 
+inline constexpr double hung_commit_seconds = 5;  // a commit that waits longer is called hung
 // Seconds since which a commit waits for the disk; 0: none does.
 [[nodiscard]] double commit_wait_seconds(const Sources& sources, Instant now);
 

@@ -2,10 +2,15 @@
 
 #include "storage/base/time.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <random>
 
 namespace milepost::forward {
+
+// For a producer that could not be had, or became fatal.
+inline constexpr std::chrono::milliseconds producer_retry_first{100};
+inline constexpr std::chrono::seconds producer_retry_most{30};
 
 // How long to wait before the next try: doubles from `first` to `most`, each time shortened by up
 // to half at random, so that a fleet of gateways does not come back in one moment. Pure, seeded.

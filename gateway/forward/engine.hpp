@@ -11,6 +11,7 @@
 #include "storage/log/keeper.hpp"
 #include "storage/meta/position_store.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,11 @@ using TransactionalFactory =
     std::function<Result<upstream::TransactionalClient>(std::size_t number, std::string& problem)>;
 // A line for the gateway's log; `level` as syslog's.
 using LogLine = std::function<void(int level, std::string_view text)>;
+
+// While something is in flight it is looked at this often, and called stuck after so long without
+// progress.
+inline constexpr std::chrono::seconds look_round{1};
+inline constexpr std::chrono::seconds no_progress_after{30};
 
 inline constexpr int level_error = 3;
 inline constexpr int level_warning = 4;

@@ -13,13 +13,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds producer_retry_first{100};
-constexpr seconds producer_retry_most{30};
 // A fatal producer's requests that were on the wire are worth this much: what they confirm is not
 // sent twice.
 constexpr seconds replace_wait{2};
-constexpr seconds look_round{1};  // while something is in flight
-constexpr seconds no_progress_after{30};
 
 }  // namespace
 

@@ -23,7 +23,7 @@ using std::chrono::seconds;
 constexpr milliseconds gather{5};
 // The same where nothing waits for reports: each would end the wait, and make requests of a few
 // records. What comes meanwhile is so much later.
-constexpr milliseconds rest{20};
+constexpr milliseconds turn_rest{20};
 constexpr seconds save_interval{1};
 constexpr milliseconds show_interval{200};
 
@@ -159,7 +159,7 @@ void Forwarder::run(const std::stop_token& stopping) {
 void Forwarder::sleep(const Engine::Turn& turn) {
     if (turn.wait == Duration::zero()) return;
     if (turn.may_rest) {
-        std::this_thread::sleep_for(std::min<Duration>(turn.wait.value_or(rest), rest));
+        std::this_thread::sleep_for(std::min<Duration>(turn.wait.value_or(turn_rest), turn_rest));
         return;
     }
     if (turn.sent > 0) {

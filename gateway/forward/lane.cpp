@@ -13,14 +13,10 @@ using std::chrono::seconds;
 using upstream::Step;
 using upstream::StepResult;
 
-constexpr milliseconds producer_retry_first{100};
-constexpr seconds producer_retry_most{30};
 constexpr milliseconds abort_retry_first{50};
 constexpr seconds abort_retry_most{10};
 constexpr seconds contest_first{60};
 constexpr std::chrono::minutes contest_most{15};
-constexpr seconds look_round{1};
-constexpr seconds no_progress_after{30};
 constexpr std::chrono::hours alarm_shown{1};
 
 Rates part_of(const Rates& rates, std::size_t parts) {

@@ -9,9 +9,6 @@
 namespace milepost::mqtt {
 namespace {
 
-// The flags that the fixed header of a type must carry (MQTT-2.2.2-1, -2; 5.0: MQTT-2.1.3-1).
-constexpr unsigned flags_of_requests = 2;
-
 Errc end_of(const WireReader& reader) {
     if (reader.error() != Errc::none) return reader.error();
     return reader.rest().empty() ? Errc::none : Errc::trailing_bytes;

@@ -62,8 +62,6 @@ std::size_t connect_bytes(const Connect& connect) {
     return bytes;
 }
 
-constexpr unsigned flags_of_requests = 2;
-
 }  // namespace
 
 void encode_connack(Buffer& out, ProtocolLevel level, const Connack& connack) {

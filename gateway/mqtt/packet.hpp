@@ -31,6 +31,10 @@ enum class PacketType : std::uint8_t {
     auth = 15,
 };
 
+// The flags that the fixed header of PUBREL, SUBSCRIBE and UNSUBSCRIBE must carry (MQTT-2.2.2-1,
+// -2; 5.0: MQTT-2.1.3-1).
+inline constexpr unsigned flags_of_requests = 2;
+
 enum class ProtocolLevel : std::uint8_t { v3_1_1 = 4, v5 = 5 };
 
 enum class Qos : std::uint8_t { at_most_once = 0, at_least_once = 1, exactly_once = 2 };

@@ -1,5 +1,6 @@
 #include "gateway/mqtt/topic_filter.hpp"
 
+#include "gateway/mqtt/ascii_word.hpp"
 #include "gateway/mqtt/utf8.hpp"
 
 #include <cstddef>
@@ -9,9 +10,6 @@
 namespace milepost::mqtt {
 namespace {
 
-constexpr std::uint64_t every_byte = 0x0101010101010101;
-constexpr std::uint64_t top_bits = every_byte * 0x80;
-constexpr std::size_t word_bytes = sizeof(std::uint64_t);
 constexpr std::string_view share_prefix = "$share/";
 
 // `#` is 0x23 and `+` is 0x2B: without bit 3 they are the same byte.

@@ -1,15 +1,13 @@
 #include "gateway/mqtt/utf8.hpp"
 
+#include "gateway/mqtt/ascii_word.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 namespace milepost::mqtt {
 namespace {
-
-constexpr std::uint64_t every_byte = 0x0101010101010101;
-constexpr std::uint64_t top_bits = every_byte * 0x80;
-constexpr std::size_t word_bytes = sizeof(std::uint64_t);
 
 // Whether all eight bytes are U+0001 … U+007F.
 bool is_plain_word(const char* at) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "storage/base/units.hpp"
 #include "storage/fs/file_system.hpp"
 
 #include <cstdint>
@@ -16,6 +17,9 @@ namespace milepost::tool {
     bool is_resumed,
     std::uint64_t bytes
 );
+
+// What is gathered before it is written.
+inline constexpr std::size_t write_buffer_bytes = mib;
 
 // Throws the Failure of a file.
 void must(const Result<void>& done, const std::filesystem::path& path);

@@ -26,7 +26,6 @@ namespace milepost::tool {
 namespace {
 
 constexpr Duration settle_pause = std::chrono::seconds{1};
-constexpr std::size_t buffer_bytes = mib;
 
 class ArchiveExport {
 public:
@@ -102,7 +101,7 @@ private:
             state_.count += batch->records;
             at_ = batch->newest;
             source_->pass();
-            if (text_.size() < buffer_bytes) continue;
+            if (text_.size() < write_buffer_bytes) continue;
             must(writer_->append(text_), options_.to);
             if (is_stop_asked()) return false;
             if (monotonic_now() - last_settled_ >= settle_pause) settle(false);

@@ -26,7 +26,7 @@ constexpr std::size_t head_bytes = 12;
 constexpr std::size_t frame_bytes = 20;  // before the topic; of the end all of it
 constexpr std::size_t identity_bytes_max = 1024;
 constexpr std::size_t topic_bytes_max = 249;
-constexpr std::size_t buffer_bytes = 256 * kib;
+constexpr std::size_t read_buffer_bytes = 256 * kib;
 
 template <class T>
 void append(T value, std::string& to) {
@@ -107,7 +107,7 @@ ArchiveFile::ArchiveFile(const std::filesystem::path& file, std::uint64_t bytes)
         const auto code = failed ? failed.value() : errno;
         throw Failure{exit_disk, file.string() + ": " + std::generic_category().message(code)};
     }
-    std::setvbuf(file_.get(), nullptr, _IOFBF, buffer_bytes);
+    std::setvbuf(file_.get(), nullptr, _IOFBF, read_buffer_bytes);
     size_ = std::min<std::uint64_t>(size, bytes);
     read_head();
 }

@@ -13,8 +13,6 @@ namespace milepost::tool {
 
 namespace {
 
-constexpr std::size_t buffer_bytes = mib;
-
 class TextSink : public ReplaySink {
 public:
     TextSink(FileFormat format, bool is_begun)
@@ -28,7 +26,7 @@ public:
         } else {
             append_ndjson(record, text_);
         }
-        if (text_.size() >= buffer_bytes) flush();
+        if (text_.size() >= write_buffer_bytes) flush();
     }
 
     void wait_until(Instant due) override {

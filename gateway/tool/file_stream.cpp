@@ -14,7 +14,7 @@ namespace milepost::tool {
 
 namespace {
 
-constexpr std::size_t piece_bytes = 256 * kib;
+constexpr std::size_t read_piece_bytes = 256 * kib;
 constexpr storage::Offset no_end{INT64_MAX};
 
 struct CloseFile {
@@ -120,10 +120,10 @@ private:
         text_.erase(0, at_);
         at_ = 0;
         const auto before = text_.size();
-        text_.resize(before + piece_bytes);
-        const auto count = std::fread(text_.data() + before, 1, piece_bytes, file_.get());
+        text_.resize(before + read_piece_bytes);
+        const auto count = std::fread(text_.data() + before, 1, read_piece_bytes, file_.get());
         text_.resize(before + count);
-        if (count == piece_bytes) return;
+        if (count == read_piece_bytes) return;
         if (std::ferror(file_.get()) != 0) refuse_io();
         is_at_end_ = true;
     }

@@ -3,6 +3,7 @@
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/held_blocks.hpp"
 #include "gateway/tool/record_block.hpp"
+#include "gateway/tool/stop_signal.hpp"
 #include "gateway/upstream/rdkafka_producer.hpp"
 #include "gateway/upstream/waker.hpp"
 #include "storage/base/units.hpp"
@@ -32,7 +33,6 @@ constexpr Duration transaction_paced = std::chrono::seconds{1};
 constexpr Duration metadata_wait = std::chrono::seconds{10};
 constexpr Duration step_wait_max = std::chrono::seconds{60};
 constexpr Duration retry_pause = std::chrono::milliseconds{200};
-constexpr Duration wait_slice = std::chrono::milliseconds{100};
 
 // Nobody waits for a single record, and a commit sends what is there at once: batches fill, but not
 // to more than the processor's caches hold while they are compressed. What the user sets comes

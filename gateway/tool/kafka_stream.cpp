@@ -18,7 +18,6 @@ namespace {
 
 // Of each partition.
 constexpr std::size_t read_ahead_bytes = 512 * kib;
-constexpr Duration wait_slice = std::chrono::milliseconds{100};
 // Without a record, or the news that there is none.
 constexpr Duration silence_max = std::chrono::seconds{60};
 constexpr std::int32_t partitions_max = 10'000;

@@ -27,7 +27,7 @@ namespace {
 constexpr std::size_t read_bytes = 64 * kib;
 constexpr std::chrono::milliseconds close_wait{200};
 
-void must(const ErrorCode& error, const std::string& what) {
+void must_have(const ErrorCode& error, const std::string& what) {
     if (error) throw Failure{exit_usage, what + ": " + error.message()};
 }
 
@@ -62,16 +62,16 @@ struct MqttConnection::Impl {
         context->set_verify_mode(ssl::verify_peer, wrong);
         if (options.ca_file.empty()) {
             context->set_default_verify_paths(wrong);
-            must(wrong, "the system's certificates");
+            must_have(wrong, "the system's certificates");
         } else {
             context->load_verify_file(options.ca_file, wrong);
-            must(wrong, options.ca_file);
+            must_have(wrong, options.ca_file);
         }
         if (options.certificate_file.empty()) return;
         context->use_certificate_chain_file(options.certificate_file, wrong);
-        must(wrong, options.certificate_file);
+        must_have(wrong, options.certificate_file);
         context->use_private_key_file(options.key_file, ssl::context::pem, wrong);
-        must(wrong, options.key_file);
+        must_have(wrong, options.key_file);
     }
 
     Tcp::socket& socket() { return tls ? tls->next_layer() : *plain; }

@@ -21,7 +21,6 @@ namespace {
 
 constexpr std::string_view plain_scheme = "mqtt://";
 constexpr std::string_view tls_scheme = "mqtts://";
-constexpr Duration wait_slice = std::chrono::milliseconds{100};
 constexpr Duration connect_wait = std::chrono::seconds{10};  // transport, and CONNACK
 // Without a connection, or with ones that are lost before anything is acknowledged.
 constexpr Duration lost_max = std::chrono::seconds{60};

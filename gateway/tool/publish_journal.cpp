@@ -1,5 +1,6 @@
 #include "gateway/tool/publish_journal.hpp"
 
+#include "gateway/tool/append_file.hpp"
 #include "gateway/tool/failure.hpp"
 #include "storage/base/bytes.hpp"
 #include "storage/format/crc32c.hpp"
@@ -52,12 +53,6 @@ bool parse(std::string_view text, PublishProgress& into) {
 
 [[noreturn]] void refuse(const std::filesystem::path& path, std::string_view what) {
     throw Failure{exit_run_time, fmt::format("{}: {}", path.string(), what)};
-}
-
-void must(const Result<void>& done, const std::filesystem::path& path) {
-    if (!done) {
-        throw Failure{exit_disk, fmt::format("{}: {}", path.string(), done.error().message())};
-    }
 }
 
 }  // namespace

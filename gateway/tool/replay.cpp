@@ -25,7 +25,6 @@ namespace {
 
 constexpr Duration settle_pause = std::chrono::seconds{1};
 // No wait is longer than this without a look at whether we are to stop.
-constexpr Duration wait_slice = std::chrono::milliseconds{100};
 // At full speed the clock is asked once in so many records.
 constexpr std::uint64_t records_per_look = 256;
 

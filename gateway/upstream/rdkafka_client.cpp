@@ -15,8 +15,6 @@ namespace milepost::upstream {
 
 namespace {
 
-constexpr std::size_t error_text_bytes = 512;
-
 // What a client's threads look at until they have ended.
 struct Kept {
     std::shared_ptr<const void> values;

@@ -15,15 +15,8 @@ namespace milepost::upstream {
 
 namespace {
 
-constexpr std::size_t error_text_bytes = 512;
 constexpr std::size_t messages_per_call = 1000;
 constexpr std::chrono::milliseconds poll_wait{100};
-
-struct DestroyMetadata {
-    void operator()(const rd_kafka_metadata_t* metadata) const {
-        rd_kafka_metadata_destroy(metadata);
-    }
-};
 
 int milliseconds_until(Instant end) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - monotonic_now());

@@ -23,6 +23,10 @@ void DestroyTopic::operator()(rd_kafka_topic_s* topic) const {
     rd_kafka_topic_destroy(topic);
 }
 
+void DestroyMetadata::operator()(const struct rd_kafka_metadata* metadata) const {
+    rd_kafka_metadata_destroy(metadata);
+}
+
 void DestroyQueue::operator()(rd_kafka_queue_s* queue) const {
     rd_kafka_queue_destroy(queue);
 }

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 struct rd_kafka_s;
 struct rd_kafka_conf_s;
 struct rd_kafka_topic_s;
 struct rd_kafka_queue_s;
+struct rd_kafka_metadata;
 
 // librdkafka's objects and who destroys them. Only for rdkafka_*.cpp of this room.
 namespace milepost::upstream {
+
+inline constexpr std::size_t error_text_bytes = 512;  // what librdkafka's reasons fit into
 
 struct DestroyConf {
     void operator()(rd_kafka_conf_s* conf) const;
@@ -16,6 +20,10 @@ struct DestroyConf {
 
 struct DestroyTopic {
     void operator()(rd_kafka_topic_s* topic) const;
+};
+
+struct DestroyMetadata {
+    void operator()(const struct rd_kafka_metadata* metadata) const;
 };
 
 struct DestroyQueue {

@@ -19,7 +19,6 @@ namespace milepost::upstream {
 
 namespace {
 
-constexpr std::size_t error_text_bytes = 512;
 constexpr std::size_t reports_per_call = 512;
 // key, value, topic, partition, timestamp, flags, opaque, headers
 constexpr std::size_t produce_parts_max = 8;
@@ -30,12 +29,6 @@ static_assert(sizeof(void*) == sizeof(std::uint64_t), "a tag travels as a messag
 
 struct DestroyEvent {
     void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
-};
-
-struct DestroyMetadata {
-    void operator()(const rd_kafka_metadata_t* metadata) const {
-        rd_kafka_metadata_destroy(metadata);
-    }
 };
 
 struct DestroyError {

@@ -15,7 +15,6 @@ namespace milepost::upstream {
 
 namespace {
 
-constexpr std::size_t error_text_bytes = 512;
 constexpr int scram_version_min = 0x020601ff;  // the client nonce is sent as RFC 5802 wants it
 
 constexpr std::string_view not_known_yet =

@@ -16,16 +16,9 @@ namespace milepost::upstream {
 
 namespace {
 
-constexpr std::size_t error_text_bytes = 512;
-constexpr std::size_t messages_per_call = 500;
+constexpr std::size_t records_per_call = 500;
 constexpr int answer_wait_ms = 10'000;
 constexpr std::size_t response_bytes_max = 16 * mib;
-
-struct DestroyMetadata {
-    void operator()(const rd_kafka_metadata_t* metadata) const {
-        rd_kafka_metadata_destroy(metadata);
-    }
-};
 
 struct DestroyPartitions {
     void operator()(rd_kafka_topic_partition_list_t* list) const {
@@ -84,9 +77,9 @@ private:
     TopicHandle topic_;
     std::int32_t partition_;
     std::int64_t position_;
-    std::array<rd_kafka_message_t*, messages_per_call> messages_{};
+    std::array<rd_kafka_message_t*, records_per_call> messages_{};
     std::size_t count_ = 0;
-    std::array<std::vector<storage::HeaderView>, messages_per_call> headers_;
+    std::array<std::vector<storage::HeaderView>, records_per_call> headers_;
     std::vector<ConsumedRecord> records_;
 };
 

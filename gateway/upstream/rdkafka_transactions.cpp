@@ -18,7 +18,6 @@ namespace milepost::upstream {
 
 namespace {
 
-constexpr std::size_t error_text_bytes = 512;
 constexpr std::chrono::milliseconds init_wait{10'000};
 constexpr std::chrono::milliseconds read_wait{10'000};
 constexpr std::chrono::milliseconds send_wait{30'000};

@@ -25,6 +25,11 @@ enum class FormatErrc {
     return {static_cast<int>(code), format_category()};
 }
 
+// Whether a decoder refused what was read, rather than the disk to read it.
+[[nodiscard]] inline bool is_format_error(const boost::system::error_code& error) {
+    return error.category() == format_category();
+}
+
 }  // namespace milepost::storage
 
 template <>

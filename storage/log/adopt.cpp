@@ -4,6 +4,7 @@
 #include "storage/journal/ring.hpp"
 #include "storage/log/errc.hpp"
 #include "storage/log/log.hpp"
+#include "storage/log/segment_name.hpp"
 
 #include <array>
 #include <cstdio>
@@ -14,15 +15,7 @@ namespace milepost::storage {
 
 namespace {
 
-constexpr const char* journal_name = "journal";
 constexpr const char* lock_name = "lock";
-
-class NobodyListens final : public GroupListener {
-public:
-    void on_durable(std::span<const AckToken> /*tokens*/) override {}
-
-    void on_intake(IntakeState /*state*/) override {}
-};
 
 // As a start and a stop of the gateway would do: the segments then hold everything.
 Result<RecoveryReport> bring_level(
@@ -60,7 +53,7 @@ std::string log_id_text(std::uint64_t log_id) {
 }
 
 std::string find_log_id(FileSystem& files, const std::filesystem::path& data_dir) {
-    const auto folder = data_dir / journal_name;
+    const auto folder = data_dir / journal_folder_name;
     const auto generations = ring_generations(files, folder);
     if (!generations || generations->empty()) return {};
     auto file = files.open(ring_path(folder, generations->back()), OpenMode::read);
@@ -102,7 +95,7 @@ Result<Adoption> adopt_log(
     Keeper& keeper,
     const AdoptOptions& options
 ) {
-    const auto folder = data_dir / journal_name;
+    const auto folder = data_dir / journal_folder_name;
     const auto before = ring_generations(files, folder);
     if (!before || before->empty()) return LogErrc::not_a_log;
     const auto report = bring_level(files, data_dir, keeper, options);

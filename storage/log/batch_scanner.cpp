@@ -13,10 +13,6 @@ namespace {
 // Small enough to stay in the cache between the read and the checksum.
 constexpr std::size_t read_bytes = 256 * kib;
 
-bool is_format_error(const ErrorCode& error) {
-    return error.category() == format_category();
-}
-
 }  // namespace
 
 BatchScanner::BatchScanner(File& file, Range range, Offset expected)

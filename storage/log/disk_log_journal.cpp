@@ -5,6 +5,7 @@
 #include "storage/log/errc.hpp"
 #include "storage/log/recovery.hpp"
 #include "storage/log/recovery_table.hpp"
+#include "storage/log/segment_name.hpp"
 #include "storage/log/set_aside.hpp"
 
 #include <string>
@@ -16,7 +17,7 @@ namespace milepost::storage {
 namespace {
 
 std::filesystem::path journal_folder(const LogConfig& config) {
-    return config.data_dir / "journal";
+    return config.data_dir / journal_folder_name;
 }
 
 Result<std::string> set_ring_aside(

@@ -19,18 +19,7 @@ std::uint64_t memory_bytes() {
     return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
 }
 
-std::filesystem::path journal_folder(const LogConfig& config) {
-    return config.data_dir / "journal";
-}
-
-// Has no posts, no listener and no keeper to speak to.
-class NobodyListens final : public GroupListener {
-public:
-    void on_durable(std::span<const AckToken> /*tokens*/) override {}
-
-    void on_intake(IntakeState /*state*/) override {}
-};
-
+// Has no posts and no keeper to speak to.
 class NobodyKeeps final : public Keeper {
 public:
     Result<void> fold(std::span<const SessionDelta> /*deltas*/) override { return {}; }
@@ -158,7 +147,7 @@ Result<void> DiskLog::start_work(RecoveryReport& report) {
         .pace = pace_});
     renewal_.emplace(RingRenewal::Parts{
         .files = wiring_.files,
-        .journal_folder = journal_folder(config_),
+        .journal_folder = config_.data_dir / journal_folder_name,
         .ring = ring_,
         .committer = *committer_,
         .checkpointer = *checkpointer_,

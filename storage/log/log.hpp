@@ -82,6 +82,14 @@ public:
     virtual void on_new_ring(const ErrorCode& why) { (void)why; }
 };
 
+// For who opens a log to bring it level or to repair it.
+class NobodyListens final : public GroupListener {
+public:
+    void on_durable(std::span<const AckToken> /*tokens*/) override {}
+
+    void on_intake(IntakeState /*state*/) override {}
+};
+
 // One read: whole batches, contiguous from the asked offset on, at most about the asked bytes.
 struct ReadResult {
     Offset first;   // the first offset the batches begin with: <= the asked one, or behind a hole

@@ -6,7 +6,7 @@ namespace milepost::storage {
 
 namespace {
 
-std::optional<OffsetEntry> entry_at(File& file, std::uint64_t index) {
+std::optional<OffsetEntry> offset_entry_at(File& file, std::uint64_t index) {
     std::array<std::byte, offset_entry_bytes> bytes{};
     const auto got = file.read_at(FilePosition{index * offset_entry_bytes}, bytes);
     if (!got || *got != bytes.size()) return std::nullopt;
@@ -24,7 +24,7 @@ std::optional<OffsetEntry> OffsetIndex::before(std::uint32_t relative_offset) co
     std::uint64_t high = *size / offset_entry_bytes;
     while (low < high) {
         const std::uint64_t middle = low + (high - low) / 2;
-        const auto entry = entry_at(*file_, middle);
+        const auto entry = offset_entry_at(*file_, middle);
         if (!entry) return std::nullopt;
         if (entry->relative_offset < relative_offset) {
             found = entry;

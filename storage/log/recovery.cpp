@@ -27,7 +27,7 @@ constexpr std::int64_t frame_records_max = 4 * mib / 7;
 // What others keep in the data folder.
 constexpr std::array<std::string_view, 5> known_names{
     "lock",
-    "journal",
+    journal_folder_name,
     "meta.db",
     "meta.db-wal",
     "meta.db-shm"};

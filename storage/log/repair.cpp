@@ -17,7 +17,6 @@ namespace milepost::storage {
 
 namespace {
 
-constexpr const char* journal_name = "journal";
 // Indexes, the ledger, directory blocks.
 constexpr std::uint64_t slack_bytes = 1 * mib;
 constexpr std::string_view reason_rot = "rot";
@@ -89,7 +88,7 @@ private:
     }
 
     Result<void> read_journal() {
-        const auto folder = plan_.data_dir / journal_name;
+        const auto folder = plan_.data_dir / journal_folder_name;
         const auto generations = ring_generations(files_, folder);
         if (!generations) {
             if (generations.error() == boost::system::errc::no_such_file_or_directory) return {};
@@ -253,7 +252,7 @@ private:
 
     void note(const VerifiedFile& line) {
         const bool is_journal = line.path.begin() != line.path.end() &&
-                                *line.path.begin() == journal_name;
+                                *line.path.begin() == journal_folder_name;
         if (is_journal && !line.is_sound) journal_trouble_ = line.note;
         if (line.note.starts_with("not ours")) {
             plan_.notes.push_back(line.path.string() + ": not ours; left alone");
@@ -262,7 +261,7 @@ private:
 
     void say_journal() {
         if (journal_trouble_.empty()) return;
-        const auto ring = below(ring_path(plan_.data_dir / journal_name, *plan_.ring));
+        const auto ring = below(ring_path(plan_.data_dir / journal_folder_name, *plan_.ring));
         plan_.opens_log = true;
         if (!plan_.sets_ring_aside) {
             plan_.actions.push_back(

@@ -13,8 +13,6 @@ namespace milepost::storage {
 
 namespace {
 
-constexpr const char* journal_name = "journal";
-
 std::uint64_t bytes_of(std::span<const KeptBatch> kept) {
     std::uint64_t bytes = 0;
     for (const KeptBatch& each : kept) {
@@ -22,13 +20,6 @@ std::uint64_t bytes_of(std::span<const KeptBatch> kept) {
     }
     return bytes;
 }
-
-class NobodyListens final : public GroupListener {
-public:
-    void on_durable(std::span<const AckToken> /*tokens*/) override {}
-
-    void on_intake(IntakeState /*state*/) override {}
-};
 
 class RepairWork {
 public:
@@ -141,7 +132,8 @@ private:
         std::uint64_t bytes
     ) {
         if (!ring_) {
-            auto ring = Ring::open(files_, plan_.data_dir / journal_name, plan_.ring.value());
+            auto ring =
+                Ring::open(files_, plan_.data_dir / journal_folder_name, plan_.ring.value());
             if (!ring) return ring.error();
             ring_ = std::move(*ring);
         }
@@ -180,7 +172,7 @@ private:
     }
 
     Result<void> set_ring_aside() {
-        const auto folder = plan_.data_dir / journal_name;
+        const auto folder = plan_.data_dir / journal_folder_name;
         const auto ring = ring_path(folder, plan_.ring.value());
         const auto beside = name_beside(files_, ring);
         if (!beside) return beside.error();

@@ -16,10 +16,6 @@ namespace milepost::storage {
 
 namespace {
 
-bool is_format_error(const ErrorCode& error) {
-    return error.category() == format_category();
-}
-
 std::string bytes_at(std::uint64_t bytes, FilePosition at) {
     return std::to_string(bytes) + " bytes at " + std::to_string(at.value());
 }

@@ -11,6 +11,8 @@
 namespace milepost::storage {
 
 // Names of files and folders in the data folder: storage/FORMAT.md, "The data folder".
+inline constexpr const char* journal_folder_name = "journal";
+
 enum class SegmentFile : std::uint8_t { log, offset_index, time_index };
 
 struct SegmentFileName {

@@ -19,10 +19,6 @@ constexpr std::uint64_t fresh_bytes = 4 * mib;
 // The largest piece of the page cache (a large folio).
 constexpr std::uint64_t piece_bytes_max = 2 * mib;
 
-bool is_format_error(const ErrorCode& error) {
-    return error.category() == format_category();
-}
-
 // The offset of the first record of a good batch with that timestamp or a later one.
 Result<std::optional<Offset>> find_in_batch(
     const ScannedBatch& batch,

@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::size_t piece_bytes = 1 * mib;
 
-bool is_format_error(const ErrorCode& error) {
-    return error.category() == format_category();
-}
-
 struct ByteRange {
     FilePosition from;
     FilePosition end;

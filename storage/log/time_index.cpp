@@ -6,7 +6,7 @@ namespace milepost::storage {
 
 namespace {
 
-std::optional<TimeEntry> entry_at(File& file, std::uint64_t index) {
+std::optional<TimeEntry> time_entry_at(File& file, std::uint64_t index) {
     std::array<std::byte, time_entry_bytes> bytes{};
     const auto got = file.read_at(FilePosition{index * time_entry_bytes}, bytes);
     if (!got || *got != bytes.size()) return std::nullopt;
@@ -24,7 +24,7 @@ std::optional<TimeEntry> TimeIndex::before(Timestamp timestamp) const {
     std::uint64_t high = *size / time_entry_bytes;
     while (low < high) {
         const std::uint64_t middle = low + (high - low) / 2;
-        const auto entry = entry_at(*file_, middle);
+        const auto entry = time_entry_at(*file_, middle);
         if (!entry) return std::nullopt;
         if (entry->timestamp < timestamp) {
             found = entry;

@@ -23,7 +23,6 @@ namespace milepost::storage {
 namespace {
 
 constexpr const char* lock_name = "lock";
-constexpr const char* journal_name = "journal";
 constexpr const char* database_name = "meta.db";  // and what SQLite puts beside it
 
 Result<void> walk_records(Bytes batch, const BatchHeader& header, Buffer& scratch) {
@@ -99,8 +98,8 @@ Result<VerifyReport> FolderVerifier::run() {
         held = std::move(*lock);
     }
     std::vector<std::uint32_t> generations;
-    if (has(journal_name)) {
-        auto found = ring_generations(files_, data_dir_ / journal_name);
+    if (has(journal_folder_name)) {
+        auto found = ring_generations(files_, data_dir_ / journal_folder_name);
         if (!found) return found.error();
         generations = std::move(*found);
     }
@@ -109,7 +108,7 @@ Result<VerifyReport> FolderVerifier::run() {
     }
     if (options_.on_progress) MILEPOST_TRY(measure(*entries));
     for (const DirectoryEntry& entry : *entries) {
-        if (entry.name == lock_name || entry.name == journal_name ||
+        if (entry.name == lock_name || entry.name == journal_folder_name ||
             entry.name.starts_with(database_name)) {
             continue;
         }
@@ -125,7 +124,7 @@ Result<VerifyReport> FolderVerifier::run() {
         if (!has(lock_name)) {
             return make_error_code(boost::system::errc::no_such_file_or_directory);
         }
-        say({.path = journal_name, .note = "not made yet: the first start was cut short"});
+        say({.path = journal_folder_name, .note = "not made yet: the first start was cut short"});
         return report_;
     }
     if (replay_) verify_frames(generations.back());
@@ -149,8 +148,8 @@ Result<void> FolderVerifier::measure(const std::vector<DirectoryEntry>& entries)
 
 // Reads the ring; what its frames hold is compared with the segments later.
 Result<void> FolderVerifier::open_journal(std::uint32_t generation, bool is_last) {
-    const auto path = ring_path(data_dir_ / journal_name, generation);
-    const auto below = std::filesystem::path{journal_name} / path.filename();
+    const auto path = ring_path(data_dir_ / journal_folder_name, generation);
+    const auto below = std::filesystem::path{journal_folder_name} / path.filename();
     if (!is_last) {
         say({.path = below, .note = "an older ring; not used"});
         return {};
@@ -251,7 +250,7 @@ Result<void> FolderVerifier::verify_partition(const TopicPartition& partition) {
 }
 
 void FolderVerifier::verify_frames(std::uint32_t generation) {
-    const auto path = ring_path(journal_name, generation);
+    const auto path = ring_path(journal_folder_name, generation);
     for (const ReplayedFrame& frame : replay_->frames) {
         SectionCursor sections{frame.payload, frame.section_count};
         for (;;) {
