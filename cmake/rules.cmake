@@ -12,7 +12,7 @@ add_library(milepost::rules ALIAS milepost_rules)
 target_include_directories(milepost_rules INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(milepost_rules INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:
-        -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wcast-align
+        -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wold-style-cast -Wcast-align
         -Wcast-qual -Woverloaded-virtual -Wundef -Wformat=2 -Wimplicit-fallthrough -Wextra-semi
         -Wdouble-promotion -Wswitch-enum -Werror=return-type -Werror=unused-result>
     $<$<COMPILE_LANG_AND_ID:CXX,GNU>:
@@ -23,6 +23,12 @@ target_compile_options(milepost_rules INTERFACE
 )
 # What nobody calls is left out of the programs: less to map, and less resident, on a small machine.
 target_link_options(milepost_rules INTERFACE -Wl,--gc-sections)
+if(NOT MILEPOST_UNITY)
+    target_compile_options(milepost_rules INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wshadow>)
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # As -Wshadow it speaks of names that are of two sources.
+    target_compile_options(milepost_rules INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+endif()
 find_program(MILEPOST_MOLD mold)
 if(MILEPOST_MOLD)
     target_link_options(milepost_rules INTERFACE -fuse-ld=mold)
@@ -53,11 +59,16 @@ if(MILEPOST_PCH)
         <mutex> <optional> <span> <string> <string_view> <utility> <variant> <vector>)
     add_library(milepost_catch OBJECT ${PROJECT_BINARY_DIR}/empty.cpp)
     target_link_libraries(milepost_catch PRIVATE milepost::rules)
+    if(MILEPOST_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+        target_compile_options(milepost_catch PRIVATE -O0)  # as milepost_test
+    endif()
     target_precompile_headers(milepost_catch PRIVATE
         <algorithm> <array> <chrono> <cstdint> <filesystem> <fstream> <functional> <map> <memory> <optional> <set>
         <span> <string> <string_view> <thread> <utility> <vector> <catch2/catch.hpp>)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)  # ccache looks for it
+    else()
+        add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")  # and cannot keep that
     endif()
 endif()
 
@@ -71,16 +82,21 @@ if(MILEPOST_TIDY)
     set(CMAKE_CXX_CLANG_TIDY ${MILEPOST_CLANG_TIDY} --quiet)
 endif()
 
-# milepost_room(NAME HEADERS … SOURCES … SELDOM … LINKS … PRIVATE_LINKS …): one static library per room,
+# milepost_room(NAME [APART] HEADERS … SOURCES … SELDOM … LINKS … PRIVATE_LINKS …): one static library per room,
 # milepost::NAME. SELDOM: further sources, whose speed nobody feels; a release is built for size there, which is a
-# fifth less program to keep in memory. A room links what the table in ARCHITECTURE.md allows and nothing else. That a
+# fifth less program to keep in memory. MILEPOST_UNITY joins eight sources in one compile, unless they are APART: names of
+# their own may be the same there. A room links what the table in ARCHITECTURE.md allows and nothing else. That a
 # header stands alone is checked by the source of its name, which includes it first (tests/tidy sees to that); the
 # others are compiled by themselves: all_verify_interface_header_sets.
 function(milepost_room name)
-    cmake_parse_arguments(PARSE_ARGV 1 room "" "" "HEADERS;SOURCES;SELDOM;LINKS;PRIVATE_LINKS")
-    set_source_files_properties(${room_SELDOM} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:RelWithDebInfo>:-Os>)
+    cmake_parse_arguments(PARSE_ARGV 1 room "APART" "" "HEADERS;SOURCES;SELDOM;LINKS;PRIVATE_LINKS")
     add_library(milepost_${name} STATIC)
     add_library(milepost::${name} ALIAS milepost_${name})
+    if(NOT MILEPOST_UNITY)  # a source with options of its own is not joined
+        set_source_files_properties(${room_SELDOM} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:RelWithDebInfo>:-Os>)
+    elseif(NOT room_APART)
+        set_target_properties(milepost_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    endif()
     set(alone ${room_HEADERS})
     foreach(source IN LISTS room_SOURCES room_SELDOM)
         string(REGEX REPLACE "[.]cpp$" ".hpp" header ${source})
@@ -117,6 +133,9 @@ function(milepost_test name)
     add_executable(${name} ${test_SOURCES})
     if(MILEPOST_PCH)
         target_precompile_headers(${name} REUSE_FROM milepost_catch)
+    endif()
+    if(MILEPOST_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+        target_compile_options(${name} PRIVATE -O0)  # half the time to compile, and a test is no loop
     endif()
     target_link_libraries(${name} PRIVATE milepost_test_main milepost::test_support ${test_LINKS})
     add_dependencies(tests_${test_LABEL} ${name})
