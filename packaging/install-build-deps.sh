@@ -3,7 +3,8 @@
 # `--package-test` that and what tests/system/package.py tries them with,
 # `--kafka` what a real Apache Kafka needs (a Java runtime and Maven), `--tests` that and what the other tests
 # and judges need (Mosquitto's clients, sanitizers, linters; Node and Go for MQTT clients that are not ours, which
-# tests/clients/fetch.py then gets).
+# tests/clients/fetch.py then gets; what packaging/librdkafka-backport.sh builds with).
+# `--librdkafka`, alone: nothing but what packaging/librdkafka-backport.sh builds with.
 # Does nothing, quickly, when everything is there.
 set -euo pipefail
 
@@ -16,6 +17,10 @@ build=(
 )
 deb=(debhelper dpkg-dev lintian)
 package_test=(debootstrap strace util-linux iproute2 systemd mosquitto-clients)
+librdkafka=(
+    build-essential debhelper dpkg-dev debian-archive-keyring pkg-config python3
+    libcurl4-openssl-dev liblz4-dev libsasl2-dev libssl-dev libzstd-dev rapidjson-dev zlib1g-dev
+)
 kafka=(default-jre-headless maven)
 tests=(
     clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14 librapidcheck-dev
@@ -24,13 +29,15 @@ tests=(
 )
 
 packages=("${build[@]}")
+[ "$*" != --librdkafka ] || packages=()
 for argument in "$@"; do
     case "$argument" in
-        --tests) packages+=("${kafka[@]}" "${tests[@]}") ;;
+        --tests) packages+=("${kafka[@]}" "${librdkafka[@]}" "${tests[@]}") ;;
         --package-test) packages+=("${deb[@]}" "${package_test[@]}") ;;
         --deb) packages+=("${deb[@]}") ;;
         --kafka) packages+=("${kafka[@]}") ;;
-        *) echo "usage: install-build-deps.sh [--tests | --kafka | --deb | --package-test]" >&2; exit 64 ;;
+        --librdkafka) packages+=("${librdkafka[@]}") ;;
+        *) echo "usage: install-build-deps.sh [--tests|--kafka|--deb|--package-test|--librdkafka]" >&2; exit 64 ;;
     esac
 done
 
