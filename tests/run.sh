@@ -6,8 +6,8 @@
 #   tests/run.sh            everything; the first run builds all, the next ones only what changed
 #   tests/run.sh --quick    preset dev, unit tests only
 #
-# MILEPOST_REQUIRE_KAFKA=1 makes a test that is skipped for want of Apache Kafka a failure, MILEPOST_REQUIRE_CLIENTS=1
-# one that is skipped because an MQTT client cannot be had from npm, PyPI or the Go module proxy.
+# MILEPOST_REQUIRE_KAFKA=1 makes a test that is skipped for want of Apache Kafka or of Debian 13's librdkafka a failure,
+# MILEPOST_REQUIRE_CLIENTS=1 one for want of an MQTT client that cannot be had from npm, PyPI or the Go module proxy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -85,6 +85,8 @@ stage "Apache Kafka's jars" python3 tests/kafka/testbed.py jars ||
     [ "${MILEPOST_REQUIRE_KAFKA:-0}" = 1 ] || unset 'failed_stages[-1]'
 stage "MQTT clients" python3 tests/clients/fetch.py ||
     [ "${MILEPOST_REQUIRE_CLIENTS:-0}" = 1 ] || unset 'failed_stages[-1]'
+stage "librdkafka of Debian 13" python3 tests/kafka/librdkafka.py ||
+    [ "${MILEPOST_REQUIRE_KAFKA:-0}" = 1 ] || unset 'failed_stages[-1]'
 stage "release: build" build release tests_system all_verify_interface_header_sets || exit 1
 stage "asan: build" build asan tests_unit tests_crash tests_component || exit 1
 stage "asan: tests" check asan asan -L '^(unit|crash|component|threads|tidy)$' || true
