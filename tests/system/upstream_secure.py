@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """TLS, client certificates, SASL PLAIN, SCRAM-SHA-256 and -512 and OAUTHBEARER against a real broker, a gateway for each.
 
-    python3 tests/system/upstream_secure.py            every mechanism once
+    python3 tests/system/upstream_secure.py            every mechanism that the library has, once
     python3 tests/system/upstream_secure.py --full     and: SIGKILLs, a password that changes while the gateway runs, a
                                                        broker whose certificate is no good; Kafka's own consumer reads
+    python3 tests/system/upstream_secure.py --only scram512 oidc    those; skipped when the library has not all
     python3 tests/system/upstream_secure.py --librdkafka DIR      with that folder's librdkafka.so.1
+    python3 tests/system/upstream_secure.py --backport     with the one that tests/kafka/librdkafka.py has built
 
 Each gateway begins with a wrong secret: it takes readings in, says in one line what is wrong, and forwards nothing. The
 right one is put into its file: it goes on by itself, each reading once, in order. No secret shows up anywhere.
@@ -18,9 +20,11 @@ import subprocess
 
 from support import authority, checks, gateway as gateway_module, mqtt, tokens
 from support.checks import expect, say
+import librdkafka
 import processes
 import testbed
 
+NAMES = ("tls", "mtls", "plain", "scram256", "scram512", "oidc", "oauth")
 READINGS = 50  # in each part of the test
 LISTENERS = ("TLS", "MTLS", "PLAIN", "SCRAM", "OAUTH")
 SASL = {"security.protocol": "SASL_SSL"}
@@ -33,9 +37,21 @@ SETTLE_S = 60
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--librdkafka", type=pathlib.Path, help="a folder with librdkafka.so.1, for all programs")
+    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help="of " + ", ".join(NAMES))
+    library = parser.add_mutually_exclusive_group()
+    library.add_argument("--librdkafka", type=pathlib.Path, help="a folder with librdkafka.so.1, for all programs")
+    library.add_argument("--backport", action="store_true", help="Debian 13's, of tests/kafka/librdkafka.py")
     parser.add_argument("--keep", action="store_true", help="keep the folder of the run")
     return parser.parse_args()
+
+
+def use_library(size):
+    """For all programs of this test; skips when it is to be Debian 13's, and that was not built."""
+    folder = librdkafka.folder() if size.backport else size.librdkafka
+    if size.backport and folder is None:
+        checks.skip("no librdkafka of Debian 13 (python3 tests/kafka/librdkafka.py builds it)")
+    if folder:
+        os.environ["LD_LIBRARY_PATH"] = str(folder)
 
 
 def library_version():
@@ -135,7 +151,22 @@ class Case:
         return (self.gateway.folder / "milepostd.log").read_text()
 
 
-def cases(folder, site, provider, scram):
+def chosen(size, version, folder):
+    """The names of the cases to run. Skips when one was asked for that this library cannot."""
+    lacking = {}
+    if version < SCRAM_FROM:
+        lacking = dict.fromkeys(("scram256", "scram512"), "SCRAM with Kafka 4 needs librdkafka 2.6.1")
+    if not knows_oidc(folder):
+        lacking["oidc"] = "this librdkafka is built without OIDC"
+    for name, why in lacking.items():
+        if size.only and name in size.only:
+            checks.skip(f"{name}: {why} (packaging/librdkafka-backport.sh)")
+        if not size.only:
+            say(f"without {name}: {why} (packaging/librdkafka-backport.sh)")
+    return [name for name in size.only or NAMES if name not in lacking]
+
+
+def cases(folder, site, provider, names):
     stranger = authority.Authority(folder, "stranger")
     site.issue("gw1")
     site.issue("expired", authority.PAST)
@@ -160,19 +191,16 @@ def cases(folder, site, provider, scram):
              "uthentication failed"),
     ]
     found += [Case(f"scram{bits}", "SCRAM", sasl(f"SCRAM-SHA-{bits}", file(f"scram{bits}")), file(f"scram{bits}"), WRONG,
-                   RIGHT, "uthentication failed") for bits in scram]
-    if provider:
-        found.append(Case(
-            "oidc", "OAUTH", {**SASL, "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.method": "oidc",
-                              "sasl.oauthbearer.client.id": USER, "sasl.oauthbearer.client.secret_file": file("oidc"),
-                              "sasl.oauthbearer.token.endpoint.url": provider.url},
-            file("oidc"), WRONG, RIGHT, "token"))
-    else:
-        say("without OIDC: this librdkafka is built without it; OAUTHBEARER with an unsecured token")
-    found.append(Case("oauth", "OAUTH", {**SASL, "sasl.mechanism": "OAUTHBEARER",
-                                         "enable.sasl.oauthbearer.unsecure.jwt": "true",
-                                         "sasl.oauthbearer.config": f"principal={USER}"}))
-    return found
+                   RIGHT, "uthentication failed") for bits in ("256", "512")]
+    found += [
+        Case("oidc", "OAUTH", {**SASL, "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.method": "oidc",
+                               "sasl.oauthbearer.client.id": USER, "sasl.oauthbearer.client.secret_file": file("oidc"),
+                               "sasl.oauthbearer.token.endpoint.url": provider.url},
+             file("oidc"), WRONG, RIGHT, "token"),
+        Case("oauth", "OAUTH", {**SASL, "sasl.mechanism": "OAUTHBEARER", "enable.sasl.oauthbearer.unsecure.jwt": "true",
+                                "sasl.oauthbearer.config": f"principal={USER}"}),
+    ]
+    return [case for case in found if case.name in names]
 
 
 def knows_oidc(folder):
@@ -213,7 +241,6 @@ def old_library(folder, site, port):
         lines = [line for line in said.splitlines() if "cannot log in with SCRAM to Kafka 4" in line]
         expect(len(lines) == 1, f"{where} says in one line that this librdkafka cannot log in with SCRAM to Kafka 4.x")
     each.gateway.kill()
-    say("skipped: SCRAM-SHA-256 and -512, which need librdkafka 2.6.1 (packaging/librdkafka-backport.sh)")
 
 
 class Run:
@@ -234,7 +261,9 @@ class Run:
         self.each("expect_forwarded", "the right secret")
         if self.full:
             self.killed()
-            self.password_changes()
+            for case in self.cases:
+                if case.name == "plain":
+                    self.password_changes(case)
             self.broker_presents("old-broker", "the broker's certificate has expired (valid until 2020-02-01")
             self.broker_presents("elsewhere", "the broker's certificate is for another host than 127.0.0.1")
         self.each("publish")
@@ -248,9 +277,8 @@ class Run:
                 case.gateway.start()
         self.each("expect_forwarded", "after SIGKILLs")
 
-    def password_changes(self):
+    def password_changes(self, plain):
         """While the gateway runs: a password is revoked, the broker comes back and knows another one."""
-        plain = next(case for case in self.cases if case.name == "plain")
         self.kafka.stop()
         text = self.kafka.configuration.read_text()
         self.kafka.configuration.write_text(text.replace(f'user_{USER}="{RIGHT}"', f'user_{USER}="{NEXT}"'))
@@ -284,21 +312,19 @@ def main():
     for name in ("milepostd", "milepost"):
         checks.program(name)
     testbed.require_kafka()
-    if size.librdkafka:
-        os.environ["LD_LIBRARY_PATH"] = str(size.librdkafka)
+    use_library(size)
     version = library_version()
-    can_scram = version >= SCRAM_FROM
     say(f"librdkafka {'.'.join(map(str, version))}, Kafka {testbed.jars.KAFKA_VERSION}")
     with checks.scratch(keep=size.keep) as folder:
         os.environ["CREDENTIALS_DIRECTORY"] = str(folder)
+        names = chosen(size, version, folder)
         site = authority.Authority(folder)
         site.issue("old-broker", authority.PAST)
         site.issue("elsewhere", names="DNS:elsewhere.example")
         site.issue("broker")
         kafka, ports = secure_broker(site)
         with kafka, tokens.Provider(processes.free_ports(1)[0], USER, RIGHT) as provider:
-            all_cases = cases(folder, site, provider if knows_oidc(folder) else None,
-                              ("256", "512") if can_scram else ())
+            all_cases = cases(folder, site, provider, names)
             try:
                 for case in all_cases:
                     kafka.create_topic(case.topic, 1)
@@ -307,7 +333,7 @@ def main():
                 for case in all_cases:
                     expect_once_in_order(kafka, case, size.full)
                 expect_no_secrets(all_cases, folder)
-                if not can_scram:
+                if version < SCRAM_FROM:
                     old_library(folder, site, ports["SCRAM"])
             finally:
                 for case in all_cases:
