@@ -31,6 +31,12 @@ Buffer new_log_change() {
     return change;
 }
 
+Filters in_doubt(Filters filters) {
+    for (auto& [filter, qos] : filters)
+        qos = qos_in_doubt;
+    return filters;
+}
+
 BrokerSession::BrokerSession(Bytes state) {
     auto decoded = listener::decode_session_state(state);
     if (!decoded) return;

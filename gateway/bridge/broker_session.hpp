@@ -25,6 +25,12 @@ namespace milepost::bridge {
 // The broker's filters for us, with the QoS that was asked for.
 using Filters = std::map<std::string, int, std::less<>>;
 
+// The QoS of a filter that the broker may hold or not: to be subscribed to again, or taken away. No
+// bridge asks for QoS 0.
+inline constexpr int qos_in_doubt = 0;
+
+[[nodiscard]] Filters in_doubt(Filters filters);
+
 // What a bridge must not forget: the QoS 2 packet ids that wait for their PUBREL, the filters that
 // the broker holds, and how many records it has put into the log. Pure; a state is a row of
 // changes, encoded as a kept session's of the listener. A change is to become durable, then is

@@ -16,11 +16,15 @@ constexpr std::array<std::string_view, 6> connack_texts{
     "wrong user or password",
     "not authorised (user, password or client_id)"};
 
+bool is_connack(std::string_view paho_text) {
+    return paho_text.find("CONNACK return code") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::string connect_failure(int code, std::string_view paho_text) {
-    const bool is_connack = paho_text.find("CONNACK return code") != std::string_view::npos;
-    if (is_connack && code > 0 && static_cast<std::size_t>(code) < connack_texts.size()) {
+    if (is_connack(paho_text) && code > 0 &&
+        static_cast<std::size_t>(code) < connack_texts.size()) {
         const auto text = connack_texts.at(static_cast<std::size_t>(code));
         return "the broker refuses the connection: " + std::string{text};
     }
@@ -29,6 +33,13 @@ std::string connect_failure(int code, std::string_view paho_text) {
         return "no connection, or no answer to CONNECT, within connect_timeout";
     }
     return std::string{paho_text};
+}
+
+// Paho says "TCP/TLS connect failure" until it has sent CONNECT. "TCP connect timeout" may come
+// after.
+bool is_without_session(int code, std::string_view paho_text) {
+    if (is_connack(paho_text)) return code > 0;
+    return paho_text.find("TCP/TLS connect failure") != std::string_view::npos;
 }
 
 std::string first_line(std::string_view text, std::size_t bytes_max) {

@@ -11,6 +11,10 @@ namespace milepost::bridge {
 // enough stays.
 [[nodiscard]] std::string connect_failure(int code, std::string_view paho_text);
 
+// Whether the broker knows nothing of that try: its CONNECT was not sent, or was refused. False
+// also when that cannot be told.
+[[nodiscard]] bool is_without_session(int code, std::string_view paho_text);
+
 // Of an untrusted text: its first line, without white space at its end, at most `bytes_max`.
 [[nodiscard]] std::string first_line(std::string_view text, std::size_t bytes_max);
 

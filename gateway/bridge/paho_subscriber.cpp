@@ -160,12 +160,11 @@ private:
     // Returns why it is over; empty when it is stopped.
     std::string connect_and_stay() {
         if (!client_) make_client();
-        close();  // what Paho has connected after it had said that it could not
+        // What Paho has connected after it had said that it could not.
+        if (close()) hold(in_doubt(events_.filters()));
         set_lost({}, false);
-        const auto connected = client_->connect(connect_options());
-        if (!wait_until_done(*connected)) return {};
-        const bool is_known = connected->get_connect_response().is_session_present();
-        if (auto refused = subscribe(is_known)) {
+        if (!connect()) return {};
+        if (auto refused = subscribe()) {
             close();
             return *refused;
         }
@@ -173,6 +172,28 @@ private:
         backoff_.reset();
         events_.up();
         return stay();
+    }
+
+    // Notes what the broker's session holds. From CONNECT until its answer is noted nobody knows:
+    // the broker may make a new session, and the answer, or this process, be lost. The next CONNACK
+    // would tell of a session, and nothing be subscribed to. False: it is stopped meanwhile.
+    bool connect() {
+        const Filters held = events_.filters();
+        hold(in_doubt(held));
+        try {
+            const auto connected = client_->connect(connect_options());
+            if (!wait_until_done(*connected)) return false;
+            const bool is_known = connected->get_connect_response().is_session_present();
+            hold(is_known ? held : Filters{});
+            return true;
+        } catch (const ::mqtt::exception& failure) {
+            if (is_without_session(failure.get_return_code(), failure.get_message())) hold(held);
+            throw;
+        }
+    }
+
+    void hold(const Filters& filters) {
+        if (filters != events_.filters()) events_.hold(filters);
     }
 
     std::string stay() {
@@ -256,12 +277,8 @@ private:
 
     // What the broker's session does not have yet; takes away what is not wanted any more. Gives
     // why nothing was subscribed to.
-    std::optional<std::string> subscribe(bool is_session_known) {
-        Filters held = events_.filters();
-        if (!is_session_known && !held.empty()) {
-            held.clear();
-            events_.hold(held);
-        }
+    std::optional<std::string> subscribe() {
+        const Filters held = events_.filters();
         Filters holds;
         std::string problem;
         for (const auto& [filter, qos] : held) {
@@ -281,7 +298,7 @@ private:
                 problem = std::move(why);
             }
         }
-        if (holds != held) events_.hold(holds);
+        hold(holds);
         if (holds.empty()) return problem;
         if (!problem.empty()) events_.trouble(problem);
         return std::nullopt;
@@ -293,7 +310,12 @@ private:
             return "the broker refuses filter `" + filter + "`: " + why;
         };
         try {
-            const auto token = client_->subscribe(filter, options_.qos);
+            // Of 5.0: no retained messages for what the broker holds already. 3.1.1 cannot say so.
+            const ::mqtt::subscribe_options only_new{
+                ::mqtt::subscribe_options::SUBSCRIBE_LOCAL,
+                ::mqtt::subscribe_options::NO_RETAIN_AS_PUBLISHED,
+                ::mqtt::subscribe_options::SEND_RETAINED_ON_NEW};
+            const auto token = client_->subscribe(filter, options_.qos, only_new);
             if (!wait_until_done(*token)) return {};
             const auto codes = token->get_subscribe_response().get_reason_codes();
             const int granted = codes.empty() ? options_.qos : static_cast<int>(codes.front());
@@ -326,12 +348,14 @@ private:
         return true;
     }
 
-    void close() {
-        if (!client_ || !client_->is_connected()) return;
+    // Whether there was a connection.
+    bool close() {
+        if (!client_ || !client_->is_connected()) return false;
         try {
             static_cast<void>(client_->disconnect(disconnect_max)->wait_for(2 * disconnect_max));
         } catch (const ::mqtt::exception&) {  // it was lost meanwhile
         }
+        return true;
     }
 
     void set_lost(const std::string& why, bool is_lost) {

@@ -14,6 +14,7 @@ import collections
 import json
 import random
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -27,9 +28,9 @@ import processes
 ROUTES = [{"filter": "site/#", "topic": "site", "partitions": 1}]
 
 
-def bridge_of(port, *, qos=2, version="3.1.1", name="site", more=""):
-    return (f'[[bridge]]\nname = "{name}"\nurl = "mqtt://127.0.0.1:{port}"\nfilters = "site/#"\nqos = {qos}\n'
-            f'version = "{version}"\nreconnect_min = "20ms"\nreconnect_max = "200ms"\n{more}')
+def bridge_of(port, *, qos=2, version="3.1.1", reconnect=("20ms", "200ms")):
+    return (f'[[bridge]]\nname = "site"\nurl = "mqtt://127.0.0.1:{port}"\nfilters = "site/#"\nqos = {qos}\n'
+            f'version = "{version}"\nreconnect_min = "{reconnect[0]}"\nreconnect_max = "{reconnect[1]}"\n')
 
 
 def state(gateway, index=0):
@@ -196,8 +197,9 @@ def retained_once(folder, version):
     broker = Mosquitto(folder / "mosquitto")
     broker.start()
     try:
-        with gateway_module.Gateway(folder / "gateway", routes=ROUTES,
-                                    extra=bridge_of(broker.port, version=version)) as gateway:
+        # The SIGKILL is to come between two tries to connect: within one nobody knows how it ended.
+        extra = bridge_of(broker.port, version=version, reconnect=("60s", "60s"))
+        with gateway_module.Gateway(folder / "gateway", routes=ROUTES, extra=extra) as gateway:
             subprocess.run([checks.foreign("mosquitto_pub", "mosquitto-clients"), "-p", str(broker.port), "-q", "2", "-r",
                             "-t", "site/kept", "-m", "retained"], check=True, timeout=10)
             gateway.start()
@@ -206,12 +208,75 @@ def retained_once(folder, version):
                 expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
                 gateway.start()
                 wait_up(gateway)
+            expect(gateway.terminate() == 0, "and once more, for a start while the broker is away")
+            broker.stop()
+            gateway.start()
+            processes.wait_until(lambda: state(gateway)["state"] == "down", within_s=10, what="the bridge is down")
+            gateway.kill()
+            broker.start()
+            gateway.start()
+            wait_up(gateway)
             broker.publish("site/a", ["last"], qos=2)
             wait_durable(gateway, 2)
             expect(gateway.terminate() == 0, "and again")
             expect(records(gateway) == ["retained", "last"], f"{version}: a retained message comes once")
     finally:
         broker.stop()
+
+
+def session_in_doubt(folder, version):
+    """After a CONNECT whose answer never came the broker may have a new session, without what was subscribed to."""
+    is_v5 = version == "5.0"
+    properties = b"\x00" if is_v5 else b""
+
+    def connack(is_session_present, code=0):
+        return mqtt.packet(mqtt.CONNACK, 0, bytes([is_session_present, code]) + properties)
+    new, known, none, cut = connack(False), connack(True), "no answer", "closed"
+    answers = [new, none, known, cut, known, connack(False, 0x88 if is_v5 else 3), known]
+    connections, subscribes = [], []
+
+    def script(connection, requests):
+        number = len(connections)
+        connections.append(connection)
+        answer = answers[number]
+        if answer == none:
+            return
+        if answer == cut:
+            connection.shutdown(socket.SHUT_RDWR)
+            return
+        connection.sendall(answer)
+        for request in requests:
+            if request.type == mqtt.SUBSCRIBE:
+                subscribes.append((number, request.body[-1]))
+                connection.sendall(mqtt.packet(mqtt.SUBACK, 0, request.body[:2] + properties + b"\x02"))
+    broker = HostileBroker(script)
+    asked = 2 | (1 << 4 if is_v5 else 0)  # QoS 2; of 5.0: retained messages only when the subscription is new
+    try:
+        with gateway_module.Gateway(folder / "gateway", routes=ROUTES,
+                                    extra=bridge_of(broker.port, version=version)) as gateway:
+            def wait_connects(count):
+                processes.wait_until(lambda: state(gateway)["counts"]["connects"] == count, within_s=20, every_s=0.01,
+                                     what=f"the bridge is up, {count} times since the start")
+            gateway.start()
+            wait_connects(1)
+            expect(subscribes == [(0, asked)], f"{version}: a session that is new is subscribed")
+            gateway.kill()
+            gateway.start()
+            processes.wait_until(lambda: len(connections) == 2, within_s=20, every_s=0.01, what="there is a CONNECT")
+            gateway.kill()
+            gateway.start()
+            wait_connects(1)
+            expect(subscribes[1:] == [(2, asked)], f"{version}: killed after CONNECT it subscribes again")
+            connections[2].shutdown(socket.SHUT_RDWR)
+            wait_connects(2)
+            expect(subscribes[2:] == [(4, asked)], f"{version}: and so it does after an answer that was lost")
+            connections[4].shutdown(socket.SHUT_RDWR)
+            wait_connects(3)
+            expect(subscribes[3:] == [] and len(connections) == 7,
+                   f"{version}: not after a CONNECT that was refused: that made no session")
+            expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
+    finally:
+        broker.close()
 
 
 GRANTED_3 = b"\x90\x03@ID\x02"
@@ -323,6 +388,8 @@ def main():
             broker_restarts(folder_of(folder, f"restart{number}"), version)
         account_of_both_doors(folder_of(folder, "account"))
         retained_once(folder_of(folder, "retained"), "3.1.1")
+        for number, version in enumerate(("3.1.1", "5.0")):
+            session_in_doubt(folder_of(folder, f"doubt{number}"), version)
 
 
 def folder_of(folder, name):

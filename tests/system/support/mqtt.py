@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-CONNACK, PUBLISH, PUBACK, PUBREC, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 5, 9, 13, 14
+CONNACK, PUBLISH, PUBACK, PUBREC, SUBSCRIBE, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 5, 8, 9, 13, 14
 V311, V5 = 4, 5
 
 Packet = collections.namedtuple("Packet", "type flags body")

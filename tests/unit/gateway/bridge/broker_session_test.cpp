@@ -87,6 +87,15 @@ TEST_CASE("the filters that the broker holds are kept, and those that are gone a
     CHECK(BrokerSession{state}.filters() == one);
 }
 
+TEST_CASE("filters in doubt are kept, and are none that a bridge asks for") {
+    BrokerSession session;
+    const Filters held{{"a/#", 2}, {"b", 1}};
+    Buffer state = merged({}, session.filters_change(held));
+    session.note_filters(held);
+    state = merged(state, session.filters_change(in_doubt(held)));
+    CHECK(BrokerSession{state}.filters() == Filters{{"a/#", qos_in_doubt}, {"b", qos_in_doubt}});
+}
+
 TEST_CASE("a row that is torn or none is a new session") {
     for (const std::string_view state : {"", "\x03", "garbage"}) {
         const BrokerSession session{as_bytes(state)};
