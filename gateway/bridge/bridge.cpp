@@ -34,7 +34,13 @@ std::string_view state_name(State state) {
 
 Bridge::Bridge(Options options, LogSide::Wiring wiring, std::size_t number)
     : options_(std::move(options))
-    , log_side_(named(std::move(wiring), options_.name), options_.name, options_.client_id, stats_)
+    , log_side_(
+          named(std::move(wiring), options_.name),
+          options_.name,
+          options_.client_id,
+          peer_of(options_.url, options_.client_id),
+          stats_
+      )
     , subscriber_(options_, events()) {
     log_side_.set_number(number);
 }

@@ -1,5 +1,6 @@
 #include "gateway/bridge/broker_session.hpp"
 
+#include "gateway/listener/content_hash.hpp"
 #include "gateway/listener/session_state.hpp"
 #include "gateway/listener/subscriber_state.hpp"
 
@@ -37,14 +38,20 @@ Filters in_doubt(Filters filters) {
     return filters;
 }
 
-BrokerSession::BrokerSession(Bytes state) {
+Peer peer_of(std::string_view url, std::string_view client_id) {
+    return static_cast<Peer>(listener::content_hash(url, as_bytes(client_id))) | 1U;
+}
+
+BrokerSession::BrokerSession(Bytes state, Peer peer)
+    : peer_(peer) {
     auto decoded = listener::decode_session_state(state);
     if (!decoded) return;
     is_kept_ = true;
     accepted_ = decoded->accepted;
     unreleased_ = std::move(decoded->memory.unreleased);
     for (const auto& [filter, options] : decoded->subscriber.subscriptions) {
-        filters_.emplace(filter, static_cast<int>(options.qos));
+        const bool is_of_peer = options.identifier == peer_;
+        filters_.emplace(filter, is_of_peer ? static_cast<int>(options.qos) : qos_in_doubt);
     }
 }
 
@@ -107,6 +114,7 @@ Buffer BrokerSession::filters_change(const Filters& filters) const {
     }
     for (const auto& [filter, qos] : filters) {
         broker::SubscriptionOptions options;
+        options.identifier = peer_;
         options.qos = static_cast<mqtt::Qos>(qos);
         append_bytes(change, listener::subscribed_change(filter, options));
     }

@@ -31,6 +31,12 @@ inline constexpr int qos_in_doubt = 0;
 
 [[nodiscard]] Filters in_doubt(Filters filters);
 
+// Tells one broker's session with us from another's: with its url or our client id it is another
+// one. 0: none is told.
+using Peer = std::uint32_t;
+
+[[nodiscard]] Peer peer_of(std::string_view url, std::string_view client_id);
+
 // What a bridge must not forget: the QoS 2 packet ids that wait for their PUBREL, the filters that
 // the broker holds, and how many records it has put into the log. Pure; a state is a row of
 // changes, encoded as a kept session's of the listener. A change is to become durable, then is
@@ -38,8 +44,8 @@ inline constexpr int qos_in_doubt = 0;
 class BrokerSession {
 public:
     BrokerSession() = default;
-    // As the Keeper has it. What is malformed is none.
-    explicit BrokerSession(Bytes state);
+    // As the Keeper has it. What is malformed is none. Filters of another peer are in doubt.
+    explicit BrokerSession(Bytes state, Peer peer = 0);
 
     // Whether this QoS 2 publish is in the log already.
     [[nodiscard]] bool has(const listener::Remembered& publish) const;
@@ -67,6 +73,7 @@ public:
 private:
     [[nodiscard]] Buffer begin_change() const;
 
+    Peer peer_ = 0;
     listener::UnreleasedPublishes unreleased_;
     Filters filters_;
     std::uint64_t accepted_ = 0;

@@ -19,11 +19,19 @@ constexpr std::size_t mqtt_packet_bytes_max = 268'435'460;
 
 }  // namespace
 
-LogSide::LogSide(Wiring wiring, std::string_view name, std::string client_id, Stats& stats)
+LogSide::LogSide(
+    Wiring wiring,
+    std::string_view name,
+    std::string client_id,
+    Peer peer,
+    Stats& stats
+)
     : wiring_(std::move(wiring))
     , row_key_(row_key(name))
     , client_id_(std::move(client_id))
+    , peer_(peer)
     , stats_(&stats)
+    , session_(Bytes{}, peer)
     , lanes_{
           Lane{[this] {
               wiring_.post([this] { look(paho_lane); });
@@ -37,7 +45,7 @@ void LogSide::set_number(std::size_t number) {
 }
 
 void LogSide::restore(Bytes state) {
-    session_ = BrokerSession{state};
+    session_ = BrokerSession{state, peer_};
     accepted_ = session_.accepted();
 }
 

@@ -41,7 +41,7 @@ public:
     };
 
     // `stats` outlives it.
-    LogSide(Wiring wiring, std::string_view name, std::string client_id, Stats& stats);
+    LogSide(Wiring wiring, std::string_view name, std::string client_id, Peer peer, Stats& stats);
 
     // Before anything is given. `number` tells the bridges of a gateway apart: under 65,536.
     void set_number(std::size_t number);
@@ -101,6 +101,7 @@ private:
     Wiring wiring_;
     std::string row_key_;
     std::string client_id_;
+    Peer peer_;
     Stats* stats_;
     std::uint32_t connection_ = connection_first;
     mutable std::mutex mutex_;

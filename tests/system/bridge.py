@@ -232,7 +232,7 @@ def session_in_doubt(folder, version):
     def connack(is_session_present, code=0):
         return mqtt.packet(mqtt.CONNACK, 0, bytes([is_session_present, code]) + properties)
     new, known, none, cut = connack(False), connack(True), "no answer", "closed"
-    answers = [new, none, known, cut, known, connack(False, 0x88 if is_v5 else 3), known]
+    answers = [new, none, known, cut, known, connack(False, 0x88 if is_v5 else 3), known, known]
     connections, subscribes = [], []
 
     def script(connection, requests):
@@ -249,7 +249,7 @@ def session_in_doubt(folder, version):
             if request.type == mqtt.SUBSCRIBE:
                 subscribes.append((number, request.body[-1]))
                 connection.sendall(mqtt.packet(mqtt.SUBACK, 0, request.body[:2] + properties + b"\x02"))
-    broker = HostileBroker(script)
+    broker, other_broker = HostileBroker(script), HostileBroker(script)
     asked = 2 | (1 << 4 if is_v5 else 0)  # QoS 2; of 5.0: retained messages only when the subscription is new
     try:
         with gateway_module.Gateway(folder / "gateway", routes=ROUTES,
@@ -275,8 +275,14 @@ def session_in_doubt(folder, version):
             expect(subscribes[3:] == [] and len(connections) == 7,
                    f"{version}: not after a CONNECT that was refused: that made no session")
             expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
+            gateway.config.write_text(gateway.config.read_text().replace(f":{broker.port}", f":{other_broker.port}"))
+            gateway.start()
+            wait_connects(1)
+            expect(subscribes[3:] == [(7, asked)], f"{version}: another broker's session is subscribed, though it is old")
+            expect(gateway.terminate() == 0, "SIGTERM ends the gateway with exit 0")
     finally:
         broker.close()
+        other_broker.close()
 
 
 GRANTED_3 = b"\x90\x03@ID\x02"

@@ -96,6 +96,18 @@ TEST_CASE("filters in doubt are kept, and are none that a bridge asks for") {
     CHECK(BrokerSession{state}.filters() == Filters{{"a/#", qos_in_doubt}, {"b", qos_in_doubt}});
 }
 
+TEST_CASE("another url or client id is another session: what is known of its filters is in doubt") {
+    const Peer before = peer_of("mqtt://a:1883", "depot");
+    CHECK(before != 0);
+    CHECK(before != peer_of("mqtt://b:1883", "depot"));
+    CHECK(before != peer_of("mqtt://a:1883", "depot2"));
+    BrokerSession session{Bytes{}, before};
+    const Filters held{{"a/#", 2}};
+    const Buffer state = merged({}, session.filters_change(held));
+    CHECK(BrokerSession{state, before}.filters() == held);
+    CHECK(BrokerSession{state, before + 2}.filters() == in_doubt(held));
+}
+
 TEST_CASE("a row that is torn or none is a new session") {
     for (const std::string_view state : {"", "\x03", "garbage"}) {
         const BrokerSession session{as_bytes(state)};

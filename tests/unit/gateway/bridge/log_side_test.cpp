@@ -18,6 +18,7 @@ namespace milepost::bridge {
 namespace {
 
 constexpr std::chrono::seconds patience{10};
+constexpr Peer peer = 7;
 
 // One group at a time: what is appended is durable when the test says so, or never.
 class OneGroupLog : public storage::Appender {
@@ -96,6 +97,7 @@ struct Fixture {
                 }},
             "plant",
             "milepost-1",
+            peer,
             stats
         );
     }
@@ -320,7 +322,11 @@ TEST_CASE("the filters that the broker holds are durable when it returns") {
         [](const auto& is_over) { CHECK_FALSE(is_over); }
     );
     CHECK(f.side->filters() == filters);
-    CHECK(BrokerSession{f.log.row}.filters() == filters);
+    CHECK(BrokerSession{f.log.row, peer}.filters() == filters);
+    CHECK(BrokerSession{f.log.row, peer + 1}.filters() == in_doubt(filters));
+    Fixture after;
+    after.side->restore(f.log.row);
+    CHECK(after.side->filters() == filters);
 }
 
 }  // namespace milepost::bridge
