@@ -73,7 +73,8 @@ constexpr std::array table{
         "exactly_once: where to go on when Kafka has forgotten the position (offsets.retention of\n"
         "the brokers, 7 days by default): at the copy in meta.db, at the log's start, or not at "
         "all.\n"
-        "Where Kafka's position is only behind the copy: at Kafka's, or with fail not at all.",
+        "Where Kafka was set back behind what it had: at Kafka's position, or with fail not at "
+        "all.",
         [](Config& config, const KeyValue& value) {
             const auto policy = keys::text(value);
             config.upstream->on_missing_position = policy == "fail" ? MissingPosition::fail

@@ -33,7 +33,7 @@ ForwardTable::ForwardTable(std::string id_prefix, std::uint64_t seed, Rules rule
 
 void ForwardTable::load(std::span<const storage::ForwardPosition> positions) {
     for (const auto& position : positions) {
-        stored_[position.partition] = position.forwarded;
+        stored_.insert_or_assign(position.partition, position);
     }
 }
 
@@ -95,10 +95,13 @@ void ForwardTable::refresh(storage::Log& log) {
         const auto& name = log.name(id);
         const auto positions = log.positions(id);
         Offset begin = positions.forwarded;
+        std::optional<Offset> in_kafka{
+            Offset{0}};  // all that is known is what is sent from here on
         const auto stored = stored_.find(name);
         if (stored != stored_.end()) {
             // Behind durable cannot be, short of a folder restored from an old copy.
-            begin = std::clamp(stored->second, begin, positions.durable);
+            begin = std::clamp(stored->second.forwarded, begin, positions.durable);
+            in_kafka = stored->second.in_kafka;
         }
         const bool ours = i % rules_.place.count == rules_.place.index &&
                           log.config().forwards_topic(name.topic);
@@ -116,7 +119,9 @@ void ForwardTable::refresh(storage::Log& log) {
             .window = ForwardWindow{begin},
             .forwarded = begin,
             .published = begin,
+            .in_kafka = in_kafka,
             .saved = begin,
+            .saved_in_kafka = in_kafka,
             .poison = poison_of(name),
             .is_ready = !rules_.is_position_upstream,
             .record_id = std::move(record_id),
@@ -175,8 +180,16 @@ void ForwardTable::publish(storage::Log& log) {
 std::vector<storage::ForwardPosition> ForwardTable::unsaved() const {
     std::vector<storage::ForwardPosition> positions;
     for (const auto& partition : partitions_) {
-        if (!partition.ours || partition.forwarded == partition.saved) continue;
-        positions.push_back({.partition = partition.name, .forwarded = partition.forwarded});
+        if (!partition.ours) continue;
+        if (partition.forwarded == partition.saved &&
+            partition.in_kafka == partition.saved_in_kafka) {
+            continue;
+        }
+        positions.push_back(
+            {.partition = partition.name,
+             .forwarded = partition.forwarded,
+             .in_kafka = partition.in_kafka}
+        );
     }
     return positions;
 }
@@ -186,7 +199,9 @@ void ForwardTable::mark_saved(std::span<const storage::ForwardPosition> position
         const auto found = std::find_if(partitions_.begin(), partitions_.end(), [&](const auto& p) {
             return p.ours && p.name == position.partition;
         });
-        if (found != partitions_.end()) found->saved = position.forwarded;
+        if (found == partitions_.end()) continue;
+        found->saved = position.forwarded;
+        found->saved_in_kafka = position.in_kafka;
     }
 }
 

@@ -46,9 +46,12 @@ struct ForwardPartition {
     bool is_stored = false;  // the position store had a position of it
     ForwardWindow window;
     std::uint64_t bytes_in_flight = 0;
-    Offset forwarded;          // the upstream has everything below for good
-    Offset published;          // what the log was told
-    Offset saved;              // what the position store has
+    Offset forwarded;  // the upstream has everything below for good
+    Offset published;  // what the log was told
+    // The last position that Kafka is known to have; nullopt: not known. See ForwardPosition.
+    std::optional<Offset> in_kafka{};
+    Offset saved;  // what the position store has
+    std::optional<Offset> saved_in_kafka{};
     Offset limit{offset_any};  // nothing is sent at or behind it
     // Records that Kafka refuses for good and that were set aside, rising: never sent.
     std::deque<OffsetRange> poison{};
@@ -169,7 +172,7 @@ private:
     std::string id_prefix_;
     std::uint64_t seed_;
     Rules rules_;
-    std::map<storage::TopicPartition, Offset> stored_;
+    std::map<storage::TopicPartition, storage::ForwardPosition> stored_;
     std::map<storage::TopicPartition, std::vector<OffsetRange>> stored_poison_;
     std::vector<ForwardTopic> topics_;
     std::vector<ForwardPartition> partitions_;

@@ -39,6 +39,7 @@ struct Lane::Findings {
     Places other_log;   // of another log
     Places beyond_end;  // the log ends before it
     Places behind;      // of what was confirmed to this gateway
+    Places ahead;       // what at_least_once forwarded meanwhile
     Places foreign;     // committed by another process, since ours
     std::string other_log_id;
 };
@@ -121,7 +122,10 @@ void Lane::take_first(
 ) {
     const auto mark = parse_mark(found.metadata);
     if (found.offset < 0) {
-        if (partition.is_stored) {
+        // Nothing to be forgotten where it never had one.
+        if (partition.is_stored && partition.in_kafka == Offset{0}) {
+            findings.ahead.add(partition.name);
+        } else if (partition.is_stored) {
             findings.missing.add(partition.name);
             return take_local(partition, findings);
         }
@@ -137,7 +141,13 @@ void Lane::take_first(
         return go_on(partition, partition.forwarded, findings);
     }
     const bool is_behind = partition.is_stored && mark->offset < partition.forwarded;
-    if (is_cleared_ && is_behind) return go_on(partition, partition.forwarded, findings);
+    // Kafka has all that it ever had: what it does not know of was forwarded by at_least_once.
+    const bool is_whole = partition.in_kafka && mark->offset >= *partition.in_kafka;
+    if (is_behind && (is_cleared_ || is_whole)) {
+        if (is_whole) findings.ahead.add(partition.name);
+        partition.in_kafka = mark->offset;
+        return go_on(partition, partition.forwarded, findings);
+    }
     if (is_behind) {
         findings.behind.add(partition.name);
         if (settings_.on_missing_position == MissingPosition::fail) {
@@ -151,6 +161,7 @@ void Lane::take_first(
     }
     // Behind the copy, too: a Kafka that was set back may have lost what it confirmed, so better
     // twice than never.
+    partition.in_kafka = mark->offset;
     go_on(partition, mark->offset, findings);
 }
 
@@ -164,6 +175,7 @@ void Lane::take_again(
     if (!mark || mark->offset.value() != found.offset) {
         (found.offset < 0 ? findings.missing : findings.unmarked).add(partition.name);
     } else if (mark->instance_id == settings_.instance_id) {
+        partition.in_kafka = mark->offset;
         return go_on(
             partition,
             is_cleared_ ? std::max(mark->offset, partition.forwarded) : mark->offset,
@@ -196,6 +208,7 @@ void Lane::go_on(ForwardPartition& partition, Offset offset, Findings& findings)
     const Offset at = std::clamp(offset, positions.start, positions.durable);
     partition.window = ForwardWindow{at};
     partition.forwarded = at;
+    if (partition.in_kafka) partition.in_kafka = std::min(*partition.in_kafka, at);
     partition.committed_at.reset();
     partition.is_ready = true;
 }
@@ -213,8 +226,16 @@ void Lane::report(const Findings& findings) {
         log_line_(
             level_notice,
             "forward: Kafka's position of " + findings.behind.text() +
-                " is behind the copy here (at_least_once meanwhile, or a Kafka that was set back): "
-                "what is between them is sent again, with the same mp.id"
+                " is behind the copy here (a Kafka that was set back, or at_least_once in a "
+                "version that did not note it): what is between them is sent again, with the same "
+                "mp.id"
+        );
+    }
+    if (findings.ahead.count > 0) {
+        log_line_(
+            level_notice,
+            "forward: at_least_once has forwarded more of " + findings.ahead.text() +
+                " than Kafka's position says; going on behind it"
         );
     }
     if (findings.unmarked.count > 0) {

@@ -252,6 +252,7 @@ void Lane::committed() {
         if (next == positions_.end()) continue;
         if (partition.limit > partition.forwarded) PoisonFinder::run_succeeded(partition);
         partition.forwarded = partition.limit;
+        partition.in_kafka = partition.limit;
         partition.window = ForwardWindow{partition.limit};
         partition.committed_at = now_;
         partition.is_committed_here = true;

@@ -10,8 +10,8 @@ constexpr std::string_view copy_gaps =
     "noticed_ms, first_time_ms, last_time_ms, records FROM gap WHERE log_id = ?1 ORDER BY id";
 
 constexpr std::string_view copy_positions =
-    "INSERT OR REPLACE INTO position (log_id, topic, partition, forwarded) "
-    "SELECT ?2, topic, partition, forwarded FROM position WHERE log_id = ?1";
+    "INSERT OR REPLACE INTO position (log_id, topic, partition, forwarded, in_kafka) "
+    "SELECT ?2, topic, partition, forwarded, in_kafka FROM position WHERE log_id = ?1";
 
 Result<void> copy(
     Connection& connection,

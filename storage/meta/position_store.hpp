@@ -4,16 +4,20 @@
 #include "storage/format/offsets.hpp"
 #include "storage/meta/database.hpp"
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 namespace milepost::storage {
 
-// Everything below `forwarded` was confirmed by the upstream.
+// Everything below `forwarded` was confirmed by the upstream. `in_kafka` is the last position that
+// Kafka itself is known to have (exactly_once): what is from there on was confirmed to
+// at_least_once, whose position is here only. nullopt: not known, an older version wrote it.
 struct ForwardPosition {
     TopicPartition partition;
     Offset forwarded;
+    std::optional<Offset> in_kafka{};
 
     friend bool operator==(const ForwardPosition&, const ForwardPosition&) = default;
 };

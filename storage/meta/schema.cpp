@@ -73,6 +73,10 @@ CREATE TABLE served (
     log_id TEXT    NOT NULL
 ) STRICT;
 )sql",
+    // -1: not known, of a version that did not note it.
+    R"sql(
+ALTER TABLE position ADD COLUMN in_kafka INTEGER NOT NULL DEFAULT -1;
+)sql",
 };
 
 Result<std::int64_t> checked_version(Connection& connection) {

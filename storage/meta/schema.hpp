@@ -9,7 +9,7 @@
 namespace milepost::storage {
 
 inline constexpr const char* meta_file_name = "meta.db";
-inline constexpr std::int64_t meta_format_version = 3;
+inline constexpr std::int64_t meta_format_version = 4;
 
 // Opens <data>/meta.db, makes it or brings an older one to meta_format_version. A newer one is
 // MetaErrc::newer_format, a database that is not ours MetaErrc::not_ours. On a disk that is full or

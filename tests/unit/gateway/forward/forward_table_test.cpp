@@ -44,11 +44,29 @@ TEST_CASE("forward_table: only positions that moved are saved, and only once", "
     CHECK(table.unsaved().empty());
     table.take_confirmed();
     const auto unsaved = table.unsaved();
-    CHECK(unsaved == std::vector<ForwardPosition>{{{"t", 1}, Offset{1}}});
+    CHECK(unsaved == std::vector<ForwardPosition>{{{"t", 1}, Offset{1}, Offset{0}}});
     table.mark_saved(unsaved);
     CHECK(table.unsaved().empty());
     table.publish(log);
     CHECK(log.positions(ids[1]).forwarded == Offset{1});
+}
+
+TEST_CASE("forward_table: what Kafka has is kept, and saved when it is another", "[forward]") {
+    MemoryLog log;
+    const auto id = log.ensure_topic("t", 1).value()[0];
+    log.add(id, {.count = 9});
+    ForwardTable table{"gw/aa/", 1};
+    const std::array stored{ForwardPosition{{"t", 0}, Offset{6}, Offset{4}}};
+    table.load(stored);
+    table.refresh(log);
+    CHECK(table.unsaved().empty());
+    table[id].forwarded = Offset{7};
+    CHECK(table.unsaved() == std::vector<ForwardPosition>{{{"t", 0}, Offset{7}, Offset{4}}});
+    table.mark_saved(table.unsaved());
+    table[id].in_kafka = Offset{7};
+    CHECK(table.unsaved() == std::vector<ForwardPosition>{{{"t", 0}, Offset{7}, Offset{7}}});
+    table.mark_saved(table.unsaved());
+    CHECK(table.unsaved().empty());
 }
 
 TEST_CASE("forward_table: a topic that appears later is taken in", "[forward]") {

@@ -122,7 +122,9 @@ TEST_CASE("forwarder: positions survive, and stopping sends what is left", "[for
     REQUIRE(stored);
     CHECK(
         stored.value() ==
-        std::vector<storage::ForwardPosition>{{{"t", 0}, Offset{100}}, {{"t", 1}, Offset{10}}}
+        std::vector<storage::ForwardPosition>{
+            {{"t", 0}, Offset{100}, Offset{0}},
+            {{"t", 1}, Offset{10}, Offset{0}}}
     );
 }
 

@@ -125,7 +125,10 @@ TEST_CASE("adopt command: positions go over to the new id unless told otherwise"
         REQUIRE(log);
         return std::string{(*log)->log_id()};
     };
-    const storage::ForwardPosition position{.partition = {"t", 0}, .forwarded = storage::Offset{4}};
+    const storage::ForwardPosition position{
+        .partition = {"t", 0},
+        .forwarded = storage::Offset{4},
+        .in_kafka = storage::Offset{3}};
     {
         auto meta = storage::open_meta(folder.dir.path());
         REQUIRE(meta);

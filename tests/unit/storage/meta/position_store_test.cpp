@@ -21,7 +21,9 @@ TEST_CASE("position_store: positions survive, the last one wins", "[meta]") {
             ForwardPosition{{"vehicle.telemetry", 1}, Offset{20}},
         };
         REQUIRE(store.save("00000000000000aa", first));
-        const std::array second{ForwardPosition{{"vehicle.telemetry", 0}, Offset{11}}};
+        const std::array second{
+            ForwardPosition{{"vehicle.telemetry", 0}, Offset{11}, Offset{8}},
+            ForwardPosition{{"vehicle.telemetry", 2}, Offset{5}, Offset{0}}};
         REQUIRE(store.save("00000000000000aa", second));
     }
     auto connection = open_meta(dir.path());
@@ -31,8 +33,9 @@ TEST_CASE("position_store: positions survive, the last one wins", "[meta]") {
     CHECK(
         loaded.value() ==
         std::vector<ForwardPosition>{
-            {{"vehicle.telemetry", 0}, Offset{11}},
-            {{"vehicle.telemetry", 1}, Offset{20}},
+            {{"vehicle.telemetry", 0}, Offset{11}, Offset{8}},
+            {{"vehicle.telemetry", 1}, Offset{20}, std::nullopt},
+            {{"vehicle.telemetry", 2}, Offset{5}, Offset{0}},
         }
     );
 }

@@ -2,6 +2,7 @@
 
 #include "storage/meta/errc.hpp"
 #include "storage/meta/gap_ledger.hpp"
+#include "storage/meta/position_store.hpp"
 #include "storage/meta/rejected_store.hpp"
 #include "tests/support/matchers.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -11,6 +12,15 @@
 using namespace milepost;
 using namespace milepost::storage;
 using milepost::test::TempDir;
+
+namespace {
+
+// Of versions 1 to 3.
+constexpr const char* make_positions =
+    "CREATE TABLE position (log_id TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, "
+    "forwarded INTEGER NOT NULL, PRIMARY KEY (log_id, topic, partition)) STRICT, WITHOUT ROWID;";
+
+}  // namespace
 
 TEST_CASE("schema: a new database has the version, an old one is opened again", "[meta]") {
     const TempDir dir;
@@ -72,6 +82,7 @@ TEST_CASE("schema: a database of version 1 is upgraded, and read as it is", "[me
     {
         auto old = Connection::open(dir.path() / meta_file_name, Connection::Access::read_write);
         REQUIRE(old);
+        REQUIRE(old->run(make_positions));
         REQUIRE(old->run(
             "CREATE TABLE gap (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT "
             "NULL, first INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL, noticed_ms "
@@ -103,6 +114,7 @@ TEST_CASE("schema: entries of version 2 stay, of no log yet", "[meta]") {
     {
         auto old = Connection::open(dir.path() / meta_file_name, Connection::Access::read_write);
         REQUIRE(old);
+        REQUIRE(old->run(make_positions));
         REQUIRE(old->run(
             "CREATE TABLE gap (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT "
             "NULL, first INTEGER NOT NULL, end INTEGER NOT NULL, reason TEXT NOT NULL, noticed_ms "
@@ -131,4 +143,26 @@ TEST_CASE("schema: entries of version 2 stay, of no log yet", "[meta]") {
     auto upgraded = open_meta(dir.path());
     REQUIRE(upgraded);
     check(*upgraded);
+}
+
+TEST_CASE("schema: what Kafka has of a position of version 3 is not known", "[meta]") {
+    const TempDir dir;
+    {
+        auto old = Connection::open(dir.path() / meta_file_name, Connection::Access::read_write);
+        REQUIRE(old);
+        REQUIRE(old->run(make_positions));
+        REQUIRE(
+            old->run("INSERT INTO position VALUES ('0123', 't', 0, 42);"
+                     "PRAGMA application_id = 1297108290; PRAGMA user_version = 3;")
+        );
+    }
+    const std::vector<ForwardPosition> positions{{{"t", 0}, Offset{42}, std::nullopt}};
+    {
+        auto read = open_meta_read_only(dir.path());
+        REQUIRE(read);
+        CHECK(PositionStore{*read}.load("0123").value() == positions);
+    }
+    auto upgraded = open_meta(dir.path());
+    REQUIRE(upgraded);
+    CHECK(PositionStore{*upgraded}.load("0123").value() == positions);
 }
