@@ -32,7 +32,8 @@ class Forwarding:
         self._properties, self._listener = properties, listener
         self._wrapper, self._extra, self._upstream_keys = wrapper, extra, upstream_keys
         self.ledgers = []
-        self.may_double = False  # at_least_once: a producer failed for good, and what it had sent is sent again
+        # at_least_once: a producer failed for good, or the gateway was killed, and what was sent is sent again
+        self.may_double = False
         self.strangers = 0  # readings in log and upstream that no ledger has, because no vehicle sent them
 
     def __enter__(self):
@@ -138,7 +139,7 @@ class Forwarding:
         wrong = {name: figures[name] for name in ("lost", "duplicated_upstream", "out_of_order", "unexplained")}
         strangers = wrong.pop("unexplained")
         if self.may_double:
-            say(f"{wrong.pop('duplicated_upstream')} came twice, as a failed producer may cause")
+            say(f"{wrong.pop('duplicated_upstream')} came twice, as at_least_once may cause")
         expect(done.returncode in (0, 1) and not any(wrong.values()) and strangers == self.strangers,
                f"{what}: {figures['forwarded']} forwarded, {wrong}, {strangers} of nobody")
 
