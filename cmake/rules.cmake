@@ -59,9 +59,6 @@ if(MILEPOST_PCH)
         <mutex> <optional> <span> <string> <string_view> <utility> <variant> <vector>)
     add_library(milepost_catch OBJECT ${PROJECT_BINARY_DIR}/empty.cpp)
     target_link_libraries(milepost_catch PRIVATE milepost::rules)
-    if(MILEPOST_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-        target_compile_options(milepost_catch PRIVATE -O0)  # as milepost_test
-    endif()
     target_precompile_headers(milepost_catch PRIVATE
         <algorithm> <array> <chrono> <cstdint> <filesystem> <fstream> <functional> <map> <memory> <optional> <set>
         <span> <string> <string_view> <thread> <utility> <vector> <catch2/catch.hpp>)
@@ -70,6 +67,11 @@ if(MILEPOST_PCH)
     else()
         add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")  # and cannot keep that
     endif()
+endif()
+
+# asan's tree is not optimised, which halves its compile time; but what the tests walk through, at every byte and call, is.
+if(MILEPOST_SANITIZE AND CMAKE_BUILD_TYPE STREQUAL "Debug" AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    set(MILEPOST_WALKED_OPTION -O1)
 endif()
 
 if(MILEPOST_FUZZ)
@@ -82,14 +84,14 @@ if(MILEPOST_TIDY)
     set(CMAKE_CXX_CLANG_TIDY ${MILEPOST_CLANG_TIDY} --quiet)
 endif()
 
-# milepost_room(NAME [APART] HEADERS … SOURCES … SELDOM … LINKS … PRIVATE_LINKS …): one static library per room,
+# milepost_room(NAME [APART] [WALKED] HEADERS … SOURCES … SELDOM … LINKS … PRIVATE_LINKS …): one static library per room,
 # milepost::NAME. SELDOM: further sources, whose speed nobody feels; a release is built for size there, which is a
 # fifth less program to keep in memory. MILEPOST_UNITY joins eight sources in one compile, unless they are APART: names of
-# their own may be the same there. A room links what the table in ARCHITECTURE.md allows and nothing else. That a
+# their own may be the same there. WALKED: see MILEPOST_WALKED_OPTION. A room links what the table in ARCHITECTURE.md allows and nothing else. That a
 # header stands alone is checked by the source of its name, which includes it first (tests/tidy sees to that); the
 # others are compiled by themselves: all_verify_interface_header_sets.
 function(milepost_room name)
-    cmake_parse_arguments(PARSE_ARGV 1 room "APART" "" "HEADERS;SOURCES;SELDOM;LINKS;PRIVATE_LINKS")
+    cmake_parse_arguments(PARSE_ARGV 1 room "APART;WALKED" "" "HEADERS;SOURCES;SELDOM;LINKS;PRIVATE_LINKS")
     add_library(milepost_${name} STATIC)
     add_library(milepost::${name} ALIAS milepost_${name})
     if(NOT MILEPOST_UNITY)  # a source with options of its own is not joined
@@ -109,7 +111,9 @@ function(milepost_room name)
         PRIVATE ${room_SOURCES} ${room_SELDOM}
     )
     set_target_properties(milepost_${name} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY alone)
-    if(MILEPOST_PCH)
+    if(room_WALKED AND MILEPOST_WALKED_OPTION)
+        target_compile_options(milepost_${name} PRIVATE ${MILEPOST_WALKED_OPTION})
+    elseif(MILEPOST_PCH)  # clang takes none of another optimisation
         target_precompile_headers(milepost_${name} REUSE_FROM milepost_std)
     endif()
     target_link_libraries(milepost_${name} PUBLIC milepost::rules ${room_LINKS} PRIVATE ${room_PRIVATE_LINKS})
@@ -133,9 +137,6 @@ function(milepost_test name)
     add_executable(${name} ${test_SOURCES})
     if(MILEPOST_PCH)
         target_precompile_headers(${name} REUSE_FROM milepost_catch)
-    endif()
-    if(MILEPOST_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-        target_compile_options(${name} PRIVATE -O0)  # half the time to compile, and a test is no loop
     endif()
     target_link_libraries(${name} PRIVATE milepost_test_main milepost::test_support ${test_LINKS})
     add_dependencies(tests_${test_LABEL} ${name})

@@ -94,6 +94,5 @@ stage "tsan: build" build tsan tests_threads || exit 1
 stage "tsan: tests" check tsan tsan -L '^(unit|crash|component|threads)$' -E 'any (byte|call)' || true
 stage "fuzz: build" build fuzz tests_fuzz || exit 1
 stage "fuzz: tests" check fuzz fuzz || true
-# One after the other: they time things, and they need the two cores.
-stage "system" check system release -j 1 -L '^system$' || true
+stage "system" check system release -j 2 -L '^system$' || true
 stage "bench-smoke" check bench release -j 1 -L '^bench-smoke$' || true

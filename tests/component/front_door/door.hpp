@@ -112,7 +112,7 @@ public:
         options.connect_timeout = rules.connect_timeout;
         options.unreleased_publishes_max = rules.unreleased_publishes_max;
         if (rules.change) rules.change(options);
-        listener = std::move(*listener::Listener::open(io, options, door_));
+        listener = *listener::Listener::open(io, options, door_);
         for (const auto& [client_id, state] : keeper_->states())
             listener->restore_session(client_id, state);
         door_.attach(*log, *intake, *listener);
