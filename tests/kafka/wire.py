@@ -170,8 +170,9 @@ def limit_producers(address, bytes_per_s):
     _check(reader, "a quota")
 
 
-def offsets(address, topic, when=LATEST):
-    """{partition: offset} of a topic, as their leaders say; `when` is LATEST, EARLIEST or a timestamp in ms."""
+def offsets(address, topic, when=LATEST, is_committed=False):
+    """{partition: offset} of a topic, as their leaders say; `when` is LATEST, EARLIEST or a timestamp in ms. `is_committed`:
+    LATEST is before the first open transaction."""
     cluster = describe(address)
     if topic not in cluster.topics:
         raise KafkaError(f"no topic {topic}")
@@ -183,12 +184,12 @@ def offsets(address, topic, when=LATEST):
     for leader, numbers in led.items():
         if leader not in nodes:
             raise KafkaError(f"{topic}: {numbers} have no leader")
-        found.update(_offsets_of(nodes[leader], topic, numbers, when))
+        found.update(_offsets_of(nodes[leader], topic, numbers, when, is_committed))
     return dict(sorted(found.items()))
 
 
-def _offsets_of(leader, topic, numbers, when):
-    body = struct.pack(">ibi", -1, 0, 1) + _string(topic) + struct.pack(">i", len(numbers))
+def _offsets_of(leader, topic, numbers, when, is_committed):
+    body = struct.pack(">ibi", -1, is_committed, 1) + _string(topic) + struct.pack(">i", len(numbers))
     body += b"".join(struct.pack(">iq", number, when) for number in numbers)
     reader = ask(leader, LIST_OFFSETS, 2, body)
     found = {}

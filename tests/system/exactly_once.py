@@ -110,14 +110,15 @@ class Run:
         second one's transaction is nobody's then, if it does not end it first."""
         name = TRANSACTIONAL_ID + ("/2" if self.size.producers == 2 else "")
         for _ in range(KILLS_AT_MOST):
-            processes.wait_until(lambda: self.state_of(name) == "Ongoing", within_s=30, every_s=0.001,
-                                 what=f"a transaction of {name} is open")
+            processes.wait_until(lambda: self.is_open(name), within_s=30, every_s=0.001,
+                                 what=f"a transaction of {name} is open, with records")
             self.gateway.kill()
             time.sleep(OPEN_LOOK_S)
-            if self.state_of(name) == "Ongoing":
+            if self.is_open(name):
                 break
             self.gateway.start()
-        expect(self.state_of(name) == "Ongoing", f"the gateway was killed, a transaction of {name} stays open")
+        expect(self.is_open(name),
+               f"the gateway was killed, a transaction of {name} stays open, with records")
         self.set_producers(3 - self.size.producers)
         self.gateway.start()
         processes.wait_until(lambda: transactions(self.gateway) > 1, within_s=60, what="forwarding goes")
@@ -135,6 +136,13 @@ class Run:
             return wire.transaction_state(self.kafka.bootstrap, name)
         except (OSError, wire.KafkaError):
             return None
+
+    def is_open(self, name):
+        """The transaction of that name, with records in it; the positions come before these."""
+        if self.state_of(name) != "Ongoing":
+            return False
+        return any(wire.offsets(self.kafka.bootstrap, topic) != wire.offsets(self.kafka.bootstrap, topic, is_committed=True)
+                   for topic in TOPICS)
 
     def reconcile(self, what):
         done = self.gateway.tool("reconcile", *(word for file in self.ledgers for word in ("--ledger", file)), "--url", self.gateway.url,
