@@ -26,7 +26,7 @@ target_link_options(milepost_rules INTERFACE -Wl,--gc-sections)
 if(NOT MILEPOST_UNITY)
     target_compile_options(milepost_rules INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wshadow>)
 elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # As -Wshadow it speaks of names that are of two sources.
+    # Like -Wshadow, which is left out: said of names that are of two sources.
     target_compile_options(milepost_rules INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
 endif()
 find_program(MILEPOST_MOLD mold)
@@ -87,9 +87,10 @@ endif()
 # milepost_room(NAME [APART] [WALKED] HEADERS … SOURCES … SELDOM … LINKS … PRIVATE_LINKS …): one static library per room,
 # milepost::NAME. SELDOM: further sources, whose speed nobody feels; a release is built for size there, which is a
 # fifth less program to keep in memory. MILEPOST_UNITY joins eight sources in one compile, unless they are APART: names of
-# their own may be the same there. WALKED: see MILEPOST_WALKED_OPTION. A room links what the table in ARCHITECTURE.md allows and nothing else. That a
-# header stands alone is checked by the source of its name, which includes it first (tests/tidy sees to that); the
-# others are compiled by themselves: all_verify_interface_header_sets.
+# their own may be the same there. WALKED: see MILEPOST_WALKED_OPTION. A room links what the table in ARCHITECTURE.md
+# allows and nothing else. That a header stands alone is checked by the source of its name, which includes it first
+# (tests/tidy sees to that) in the trees that join none; the others are compiled by themselves:
+# all_verify_interface_header_sets.
 function(milepost_room name)
     cmake_parse_arguments(PARSE_ARGV 1 room "APART;WALKED" "" "HEADERS;SOURCES;SELDOM;LINKS;PRIVATE_LINKS")
     add_library(milepost_${name} STATIC)
