@@ -3,6 +3,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace milepost::upstream {
@@ -45,6 +46,10 @@ HeadersHandle HeaderLists::make(std::span<const storage::HeaderView> headers) {
     }
     HeadersHandle list{rd_kafka_headers_new(headers.size())};
     for (const auto& header : headers) {
+        if (header.name.find('\0') != std::string_view::npos) {
+            kept_max_ = 0;
+            kept_.clear();
+        }
         rd_kafka_header_add(
             list.get(),
             header.name.data(),
@@ -62,7 +67,11 @@ void HeaderLists::take_back(const rd_kafka_message_s& reported) {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
     auto* const message = const_cast<rd_kafka_message_t*>(&reported);
     if (rd_kafka_message_detach_headers(message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-    kept_.emplace_back(list);
+    keep(HeadersHandle{list});
+}
+
+void HeaderLists::keep(HeadersHandle list) {
+    if (kept_.size() < kept_max_) kept_.push_back(std::move(list));
 }
 
 }  // namespace milepost::upstream

@@ -20,7 +20,8 @@ struct DestroyHeaders {
 using HeadersHandle = std::unique_ptr<rd_kafka_headers_s, DestroyHeaders>;
 
 // Makes lists. Those of messages that were reported are used again, where names and lengths are the
-// same: a list costs more memory calls than the rest of a message. Thread: one.
+// same: a list costs more memory calls than the rest of a message. librdkafka shows a list's names
+// without their lengths: once one held a NUL, none is used again. Thread: one.
 class HeaderLists {
 public:
     // So many at most wait to be used again.
@@ -31,6 +32,9 @@ public:
     [[nodiscard]] HeadersHandle make(std::span<const storage::HeaderView> headers);
     // The message keeps everything else.
     void take_back(const rd_kafka_message_s& reported);
+    void keep(HeadersHandle list);
+
+    [[nodiscard]] std::size_t kept() const { return kept_.size(); }
 
 private:
     std::size_t kept_max_;
