@@ -19,12 +19,17 @@ using std::chrono::seconds;
 
 namespace {
 
+struct Manner {
+    bool swallows = false;
+    std::chrono::milliseconds serve_takes{0};
+};
+
 // Confirms at once, or swallows, what it is given.
 class EchoProducer final : public upstream::Producer {
 public:
-    EchoProducer(upstream::Waker& waker, bool swallow)
+    EchoProducer(upstream::Waker& waker, Manner manner)
         : waker_(waker)
-        , swallow_(swallow) {}
+        , manner_(manner) {}
 
     Result<upstream::TopicId> open_topic(std::string_view) override {
         return upstream::TopicId{topics_++};
@@ -40,13 +45,16 @@ public:
     Result<void> create_topic(std::string_view, std::int32_t, Duration) override { return {}; }
 
     ErrorCode produce(const upstream::OutgoingRecord& record) override {
-        if (swallow_) return {};
+        if (manner_.swallows) return {};
         reports_.push_back({.tag = record.tag, .bytes = record.key->size() + record.value->size()});
         waker_.wake();
         return {};
     }
 
     void serve(upstream::ProducerListener& listener) override {
+        const Instant end = monotonic_now() + manner_.serve_takes;
+        while (monotonic_now() < end)
+            std::this_thread::yield();
         listener.on_reports(reports_);
         reports_.clear();
     }
@@ -57,22 +65,22 @@ public:
 
 private:
     upstream::Waker& waker_;
-    bool swallow_;
+    Manner manner_;
     std::uint32_t topics_ = 0;
     std::vector<upstream::DeliveryReport> reports_;
 };
 
-std::unique_ptr<Forwarder> start(MemoryLog& log, const TempDir& dir, bool swallow = false) {
+std::unique_ptr<Forwarder> start(MemoryLog& log, const TempDir& dir, Manner manner = {}) {
     auto meta = storage::open_meta(dir.path());
     REQUIRE(meta);
     auto forwarder = Forwarder::start(
         {.gateway_id = "gw"},
         log,
         std::move(meta).value(),
-        [swallow](upstream::Waker& waker, std::string&)
+        [manner](upstream::Waker& waker, std::string&)
             -> Result<std::unique_ptr<upstream::Producer>> {
             return std::unique_ptr<upstream::Producer>{
-                std::make_unique<EchoProducer>(waker, swallow)};
+                std::make_unique<EchoProducer>(waker, manner)};
         },
         {},
         [](int, std::string_view) {}
@@ -151,12 +159,27 @@ TEST_CASE("forwarder: an upstream that never answers does not hold up stopping",
     MemoryLog log;
     const auto id = log.ensure_topic("t", 1).value()[0];
     log.add(id, {.count = 5});
-    auto forwarder = start(log, dir, true);
+    auto forwarder = start(log, dir, {.swallows = true});
     const Instant begin = monotonic_now();
     while (forwarder->stats().in_flight_records.value() < 5) {
         std::this_thread::yield();
     }
     forwarder->stop(std::chrono::milliseconds{100});
     CHECK(monotonic_now() - begin < seconds{20});
+    CHECK(log.positions(id).forwarded == Offset{0});
+}
+
+TEST_CASE("forwarder: turns that outlast the time for sending do not hurt stopping", "[forward]") {
+    const TempDir dir;
+    MemoryLog log;
+    const auto id = log.ensure_topic("t", 1).value()[0];
+    log.add(id, {.count = 5});
+    auto forwarder =
+        start(log, dir, {.swallows = true, .serve_takes = std::chrono::milliseconds{50}});
+    while (forwarder->stats().in_flight_records.value() < 5) {
+        std::this_thread::yield();
+    }
+    // Two thirds are for sending; a turn that begins before they end, ends behind them.
+    forwarder->stop(std::chrono::milliseconds{135});
     CHECK(log.positions(id).forwarded == Offset{0});
 }
