@@ -44,24 +44,25 @@ inline void step_forward() {
 }
 
 // For a thread that reads much and that somebody waits for, though not by the millisecond: its
-// share is as everybody's, but whoever wakes goes first.
+// share is as everybody's, whatever the process was given over them, and whoever wakes goes first.
 inline void step_aside() {
     constexpr std::chrono::nanoseconds long_slice = std::chrono::milliseconds{100};
     SchedulingRequest request;
     request.policy = SCHED_BATCH;
-    request.niceness = ::getpriority(PRIO_PROCESS, 0);
+    request.niceness = std::max(0, ::getpriority(PRIO_PROCESS, 0));
     request.slice_nanos = long_slice.count();
     ask(request);
 }
 
-// For work that nobody waits for: a low priority, no claim to run at once, and a slice so long that
-// whoever wakes displaces it.
+// For work that nobody waits for: a low priority beside the process's, no claim to run at once, and
+// a slice so long that whoever wakes displaces it.
 inline void step_back() {
     constexpr std::chrono::nanoseconds long_slice = std::chrono::milliseconds{100};
-    constexpr int low_priority = 10;
+    constexpr int lower = 10;
+    constexpr int lowest = 19;
     SchedulingRequest request;
     request.policy = SCHED_BATCH;
-    request.niceness = std::max(low_priority, ::getpriority(PRIO_PROCESS, 0));
+    request.niceness = std::min(::getpriority(PRIO_PROCESS, 0) + lower, lowest);
     request.slice_nanos = long_slice.count();
     ask(request);
 }
