@@ -3,6 +3,7 @@
 #include "gateway/tool/failure.hpp"
 #include "gateway/tool/figures_print.hpp"
 #include "gateway/tool/ledger_files.hpp"
+#include "gateway/tool/progress.hpp"
 #include "gateway/tool/reconcile_account.hpp"
 #include "gateway/upstream/client_settings.hpp"
 #include "gateway/upstream/consumer.hpp"
@@ -17,8 +18,6 @@
 #include <set>
 #include <thread>
 
-#include <unistd.h>
-
 namespace milepost::tool {
 
 namespace {
@@ -27,26 +26,6 @@ constexpr std::size_t chunk_bytes = 4 * mib;
 constexpr std::chrono::milliseconds poll_pause{200};
 constexpr std::chrono::seconds upstream_read_min{30};
 constexpr std::uint64_t records_per_progress = 65'536;
-
-// One line that replaces itself, on a terminal only.
-class Progress {
-public:
-    void say(std::string_view what, std::uint64_t count) {
-        if (!is_terminal_) return;
-        fmt::print(stderr, "\r\x1b[K{} {}", what, count);
-        std::fflush(stderr);
-        is_dirty_ = true;
-    }
-
-    void clear() {
-        if (is_dirty_) fmt::print(stderr, "\r\x1b[K");
-        is_dirty_ = false;
-    }
-
-private:
-    bool is_terminal_ = ::isatty(STDERR_FILENO) != 0;
-    bool is_dirty_ = false;
-};
 
 class Reconcile {
 public:
@@ -93,7 +72,7 @@ private:
                 fmt::print(stderr, "milepost: {} records are not forwarded yet\n", lag);
                 return false;
             }
-            progress_.say("waiting until everything is forwarded, records left:", lag);
+            progress_.show_text(fmt::format("{} records are not forwarded yet", lag));
             std::this_thread::sleep_for(poll_pause);
         }
     }
@@ -168,7 +147,9 @@ private:
         Timestamp timestamp
     ) {
         if (++records_ % records_per_progress == 0) {
-            progress_.say(place == Place::log ? "log, records" : "upstream, records", records_);
+            progress_.show_text(
+                fmt::format("{} records of {}", records_, place == Place::log ? "the log" : "Kafka")
+            );
         }
         const auto head = value ? parser_.parse_head(*value) : no_reading_;
         if (!head) {
@@ -195,7 +176,7 @@ private:
         1,
         boost::system::generic_category()};  // only asked whether it has a value
     std::uint64_t records_ = 0;
-    Progress progress_;
+    Progress progress_{"reconcile"};
 };
 
 }  // namespace
