@@ -1,8 +1,10 @@
 // The least that a server can do before a PUBACK: read everything that is there, append it to a
 // file that exists already, fdatasync, acknowledge. No log, no partitions, no format, no recovery.
 // What tests/bench compares milepostd with in the same run. bare_loop PORT FILE [thread]: with
-// `thread` the sync is another thread's, which on a slow disk overlaps with reading.
+// `thread` the sync is another thread's, which on a slow disk overlaps with reading. How many it
+// acknowledged, for who would forward as many, stands in FILE.count: a 64-bit number, mapped.
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -20,6 +22,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,6 +30,7 @@
 namespace {
 
 constexpr std::size_t file_bytes = 64U << 20U;
+constexpr std::size_t puback_bytes = 4;
 
 [[noreturn]] void fail(const char* what) {
     std::perror(what);
@@ -43,6 +47,7 @@ class Server {
 public:
     Server(int port, const char* path, bool has_thread) {
         open_file(path);
+        map_count(std::string{path} + ".count");
         listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         const int yes = 1;
         ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
@@ -87,6 +92,16 @@ private:
                 fail("pwrite");
         }
         ::fdatasync(file_);
+    }
+
+    void map_count(const std::string& path) {
+        const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644);
+        if (file < 0 || ::ftruncate(file, sizeof *count_) != 0) fail(path.c_str());
+        void* const mapped =
+            ::mmap(nullptr, sizeof *count_, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (mapped == MAP_FAILED) fail("mmap");
+        count_ = static_cast<std::atomic<std::uint64_t>*>(mapped);
+        ::close(file);
     }
 
     void watch(int socket) const {
@@ -191,9 +206,13 @@ private:
     }
 
     void acknowledge() {
-        for (const auto& [socket, acks] : acks_)
+        std::uint64_t count = 0;
+        for (const auto& [socket, acks] : acks_) {
             ::send(socket, acks.data(), acks.size(), MSG_NOSIGNAL);
+            count += acks.size() / puback_bytes;
+        }
         acks_.clear();
+        count_->fetch_add(count, std::memory_order_relaxed);
     }
 
     // The thread has `flying_` from begun_ to landed_.
@@ -224,6 +243,7 @@ private:
     }
 
     int file_ = -1;
+    std::atomic<std::uint64_t>* count_ = nullptr;
     int listener_ = -1;
     int epoll_ = -1;
     std::size_t position_ = 0;

@@ -24,7 +24,7 @@ fi
 if [ "${1:-}" = --upstream ]; then
     shift
     packaging/install-build-deps.sh --tests
-    cmake --build --preset release --target milepostd milepost mqtt_load bare_producer make_recording
+    cmake --build --preset release --target milepostd milepost mqtt_load bare_loop bare_producer make_recording
     exec python3 tests/bench/upstream.py --bin build/release/bin "$@"
 fi
 if [ "${1:-}" = --newcomer ]; then

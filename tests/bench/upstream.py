@@ -18,6 +18,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,8 @@ BACK_RECORDS = 150_000
 BACK_PER_S = 60_000
 ARRIVING_PER_S = 10_000
 IDLE_S = 5
+UNIT_NICENESS = -5  # packaging/milepostd.service
+AWAY_NICENESS = -10
 
 # Seconds for all of it, CPU seconds of the sender and of the broker, bytes both ways on TCP, the most resident memory.
 Figures = collections.namedtuple("Figures", "records seconds cpu_s broker_cpu_s sent received high_mib")
@@ -198,21 +201,26 @@ class Bench:
         return json.loads(said)
 
     def arriving(self, keys, load_s, codec="lz4"):
-        """A backlog is forwarded while readings come; or with an empty log: what their acks take without."""
+        """A backlog is forwarded while readings come; or with an empty log: what their acks take without. The gateway has the
+        niceness of its systemd unit; the load, which stands for other machines, does not wait for this one's cores."""
         data = None
         if load_s is not None:
             data = self.folder / "data"
             self.copy_backlog(data)
         with self.gateway(data, compression=codec, **keys) as gateway:
-            gateway.start()
+            with niceness(UNIT_NICENESS):
+                gateway.start()
             if load_s is None:
                 self.load(gateway, seconds=0.2)  # topics are known then
-                acks = self.await_load(self.begin_load(gateway.mqtt_port, IDLE_S, window=1000, rate=ARRIVING_PER_S))
+                with niceness(AWAY_NICENESS):
+                    load = self.begin_load(gateway.mqtt_port, IDLE_S, window=1000, rate=ARRIVING_PER_S)
+                acks = self.await_load(load)
                 gateway.terminate()
                 return acks, None
             began = processes.wait_until(lambda: confirmed(gateway) > 0 and time.monotonic(), within_s=60, every_s=0.002,
                                          what="the first record is confirmed")
-            load = self.begin_load(gateway.mqtt_port, load_s, window=1000, rate=ARRIVING_PER_S)
+            with niceness(AWAY_NICENESS):
+                load = self.begin_load(gateway.mqtt_port, load_s, window=1000, rate=ARRIVING_PER_S)
             processes.wait_until(lambda: confirmed(gateway) >= self.size.records, within_s=DRAIN_LIMIT_S, every_s=0.05,
                                  what="as many as waited are confirmed")
             took = time.monotonic() - began
@@ -254,10 +262,53 @@ class Bench:
         return self.loaded["rate"], count / took, used / count * 1e6
 
 
+    def bare_core(self, connections, window, core, is_forwarding):
+        """Of a bare loop on `core`: acknowledged a second, forwarded a second, CPU a million; forwarded by librdkafka on the
+        same core, if wanted."""
+        self.number += 1
+        file, (port,) = self.folder / f"bare{self.number}", processes.free_ports(1)
+        here = ["taskset", "-c", str(core)]
+        with contextlib.ExitStack() as running:
+            loop = processes.start([*here, self.size.bin / "bare_loop", str(port), file])
+            running.callback(processes.stop, loop, first=signal.SIGKILL)
+            processes.wait_until(lambda: listens(port), within_s=10, what="the bare loop listens")
+            if is_forwarding:
+                sender = processes.start([*here, self.size.bin / "bare_producer", self.kafka.bootstrap, TOPIC, str(PARTITIONS),
+                                          str(10**9), "lz4", self.values, f"{file}.count"],
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                running.callback(processes.stop, sender)
+            before = cpu_s(loop.pid)
+            loaded = self.await_load(self.begin_load(port, self.size.seconds, connections, window))
+            used, forwarded = cpu_s(loop.pid) - before, 0
+            if is_forwarding:
+                said = json.loads(sender.stdout.readline())
+                forwarded = said["records"] / said["seconds"]
+                used += said["cpu_s"]
+        file.unlink()
+        return loaded["rate"], forwarded, used / loaded["messages"] * 1e6
+
+
+@contextlib.contextmanager
+def niceness(value):
+    """Of what is started meanwhile."""
+    os.setpriority(os.PRIO_PROCESS, 0, value)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+
+
 def pin(pid, core):
     for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(int(thread.name), {core})
+
+
+def listens(port):
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    return False
 
 
 def confirmed(gateway):
@@ -323,21 +374,37 @@ def arriving(bench):
               f" | {acks['p99_us'] / idle['p99_us']:>5.2f}", flush=True)
 
 
-def live(bench, ways, core=None):
-    print(f"{'one core' if core is not None else 'live':<9} | sender                     | acknowledged/s  forwarded/s    CPU")
+def live(bench, ways):
+    print("live      | sender                     | acknowledged/s  forwarded/s    CPU")
     for connections, window in ways:
-        for name, keys in DELIVERIES[:2 if core is not None else 3]:
-            rate, forwarded, used = bench.live(keys, connections, window, core)
+        for name, keys in DELIVERIES:
+            rate, forwarded, used = bench.live(keys, connections, window)
             print(f"{f'{connections} x {window}':>9} | {name:<26} | {rate:>14,.0f} {forwarded:>12,.0f} {used:>6.2f}", flush=True)
 
 
 def one_core(bench):
-    """The gateway has a core of its own; Kafka, the load and this program share the other."""
+    """The gateway has a core of its own; Kafka, the load and this program share the other. Beside it what that core can
+    carry: a bare loop that only syncs and acknowledges, and the same with librdkafka, which sends as many."""
     everywhere = os.sched_getaffinity(0)
     first, *others = sorted(everywhere)
     pin(bench.broker_pid, others[-1])
     os.sched_setaffinity(0, {others[-1]})
-    live(bench, ((100, 20), (100, 1)), core=first)
+    print("one core  | sender                     | acknowledged/s of loop  forwarded/s of both |    CPU of both")
+    for connections, window in ((100, 20), (100, 1)):
+        rounds = []
+        for _ in range(bench.size.rounds):
+            loop, both = (bench.bare_core(connections, window, first, is_forwarding) for is_forwarding in (False, True))
+            rounds.append([(name, figures, figures[0] / loop[0], figures[1] / both[1], figures[2] / both[2])
+                           for name, figures in (("bare loop, nothing behind", loop), ("bare loop, librdkafka alone", both),
+                                                 *((name, bench.live(keys, connections, window, first))
+                                                   for name, keys in DELIVERIES[:2]))])
+        for senders in zip(*rounds):
+            for name, (rate, forwarded, used), of_loop, of_both, cpu_of_both in senders:
+                print(f"{f'{connections} x {window}':>9} | {name:<26} | {rate:>14,.0f} {of_loop:>7.2f} {forwarded:>12,.0f} "
+                      f"{of_both:>7.2f} | {used:>6.2f} {cpu_of_both:>7.2f}", flush=True)
+            if len(rounds) > 1:
+                medians = (statistics.median(each[place] for each in senders) for place in (2, 3, 4))
+                print("          | {:<26} | {:>22.2f} {:>20.2f} | {:>14.2f}".format("  medians", *medians), flush=True)
     os.sched_setaffinity(0, everywhere)
     for thread in pathlib.Path(f"/proc/{bench.broker_pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):

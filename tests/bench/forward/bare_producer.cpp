@@ -1,11 +1,14 @@
-// bare_producer HOST:PORT TOPIC PARTITIONS RECORDS CODEC VALUES [RATE]: librdkafka alone, one
-// idempotent producer with acks=all, with the values (one a line, again and again), a key and one
-// header of the kind that forwarding adds; RATE a second, every 20 ms, or as fast as it goes.
+// bare_producer HOST:PORT TOPIC PARTITIONS RECORDS CODEC VALUES [RATE | COUNT]: librdkafka alone,
+// one idempotent producer with acks=all, with the values (one a line, again and again), a key and
+// one header of the kind that forwarding adds; RATE a second, every 20 ms; or, every 20 ms, as many
+// as bare_loop's file COUNT has more; or as fast as it goes.
 // Prints one JSON line, and ends when its input does: until then its connections can be looked at.
+// Following COUNT it also ends, with that line, once COUNT has not moved for two seconds.
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -17,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 namespace {
@@ -24,7 +29,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t polled_every = 256;
+constexpr std::int64_t one = 1;
 constexpr std::chrono::milliseconds paced_every{20};
+constexpr std::chrono::seconds follows_for{2};
 
 struct Counts {
     std::int64_t delivered = 0;
@@ -79,7 +86,23 @@ std::vector<std::string> read_lines(const char* file) {
     return lines;
 }
 
-void run(char** arguments, std::int64_t rate) {
+// How fast to send: `rate` a second, 0 for all at once; or what `count` says, if there is one.
+struct Pace {
+    std::int64_t rate = 0;
+    const std::atomic<std::uint64_t>* count = nullptr;
+};
+
+Pace pace_of(const char* text) {
+    if (text[0] != '/') return {.rate = std::atoll(text)};
+    const int file = ::open(text, O_RDONLY);
+    if (file < 0) throw std::runtime_error{"no such count"};
+    void* const mapped =
+        ::mmap(nullptr, sizeof(std::atomic<std::uint64_t>), PROT_READ, MAP_SHARED, file, 0);
+    if (mapped == MAP_FAILED) throw std::runtime_error{"mmap"};
+    return {.count = static_cast<const std::atomic<std::uint64_t>*>(mapped)};
+}
+
+void run(char** arguments, const Pace& pace) {
     const std::string topic = arguments[2];
     const auto partitions = std::atoi(arguments[3]);
     const std::int64_t records = std::atoll(arguments[4]);
@@ -123,18 +146,40 @@ void run(char** arguments, std::int64_t rate) {
     counts = {};
     const double cpu_before = cpu_seconds();
     const auto begin = Clock::now();
-    const std::int64_t burst = rate == 0 ? records : std::max<std::int64_t>(rate / 50, 1);
+    std::int64_t sent = 0;
+    const auto send_until = [&](std::int64_t count) {
+        while (sent < count)
+            sent += produce(sent + 1) ? 1 : 0;
+    };
     auto due = begin;
-    for (std::int64_t n = 1; n <= records;) {
-        const std::int64_t end = std::min(n + burst, records + 1);
-        while (n < end)
-            n += produce(n) ? 1 : 0;
-        if (rate == 0) continue;
-        for (due += paced_every; Clock::now() < due;)
-            rd_kafka_poll(client, 1);
+    const auto rest = [&] {
+        due += paced_every;
+        for (auto left = due - Clock::now(); left > left.zero(); left = due - Clock::now()) {
+            const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+            rd_kafka_poll(client, static_cast<int>(ms));
+        }
+    };
+    auto end = begin;
+    if (pace.count != nullptr) {
+        for (auto moved = begin; Clock::now() - moved < follows_for; rest()) {
+            const auto count = std::min<std::int64_t>(
+                static_cast<std::int64_t>(pace.count->load(std::memory_order_relaxed)),
+                records
+            );
+            if (count == sent && sent != 0) continue;
+            send_until(count);
+            moved = end = Clock::now();
+        }
+    } else {
+        const std::int64_t burst = pace.rate == 0 ? records : std::max(pace.rate / 50, one);
+        while (sent < records) {
+            send_until(std::min(sent + burst, records));
+            if (pace.rate != 0) rest();
+        }
     }
     rd_kafka_flush(client, 60'000);
-    const std::chrono::duration<double> took = Clock::now() - begin;
+    if (pace.count == nullptr) end = Clock::now();
+    const std::chrono::duration<double> took = end - begin;
     std::printf(
         "{\"records\":%lld,\"failed\":%lld,\"seconds\":%.3f,\"cpu_s\":%.3f}\n",
         static_cast<long long>(counts.delivered),
@@ -154,7 +199,7 @@ void run(char** arguments, std::int64_t rate) {
 int main(int count, char** arguments) {
     if (count != 7 && count != 8) return 64;
     try {
-        run(arguments, count == 8 ? std::atoll(arguments[7]) : 0);
+        run(arguments, count == 8 ? pace_of(arguments[7]) : Pace{});
         return 0;
     } catch (const std::exception& failed) {
         std::fprintf(stderr, "bare_producer: %s\n", failed.what());
