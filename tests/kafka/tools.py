@@ -8,7 +8,9 @@ import jars
 import wire
 
 TOOL_LIMIT_S = 300
-IDLE_MOST_MS = 45_000
+# Without one more record so long the console consumer ends: sooner where who asks knows how many there are at least, and has
+# it read again if there are fewer.
+IDLE_MS, IDLE_COUNTED_MS, IDLE_MOST_MS = 5000, 2000, 45_000
 FIELD, RECORD, HEADER, NULL = "\x1f", "\x1e", "\x1d", "\x1c"  # separators that no payload of ours contains
 
 # One record as Kafka's console consumer printed it. `headers` are "name:value" strings; key and value are text,
@@ -33,13 +35,14 @@ def _tool(name, heap_mib=256):
     return jars.java_command(heap_mib, "tools") + [f"{'' if old else 'org.apache.'}kafka.tools.{name}"]
 
 
-def consume(bootstrap, topic, *, isolation="read_committed", idle_ms=5000, count=0):
+def consume(bootstrap, topic, *, isolation="read_committed", count=0):
     """Every record of `topic` from the beginning, by the console consumer, in the order it printed them.
 
-    Ends when it has as many as the offsets promise, or after `idle_ms` without one (control records and
+    Ends when it has as many as the offsets promise, or after a while without one (control records and
     aborted ones have offsets but are never printed). On a busy machine that is over before it has begun: whoever
     knows that there are `count` records at least has them read again, more patiently, while there are fewer.
     """
+    idle_ms = IDLE_COUNTED_MS if count else IDLE_MS
     records = _printed(bootstrap, topic, isolation, idle_ms)
     while len(records) < count and idle_ms < IDLE_MOST_MS:
         idle_ms *= 3
