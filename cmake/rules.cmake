@@ -121,12 +121,12 @@ function(milepost_room name)
     target_link_libraries(milepost_${name} PUBLIC milepost::rules ${room_LINKS} PRIVATE ${room_PRIVATE_LINKS})
 endfunction()
 
-# milepost_test(NAME LABEL label TIMEOUT seconds [THREADS] LINKS … SOURCES …): one Catch2 program; each
+# milepost_test(NAME LABEL label TIMEOUT seconds [THREADS] LINKS … SOURCES … APART …): one Catch2 program; each
 # TEST_CASE becomes a ctest test with that label and time limit. The targets tests_<label> build all
 # programs of a label; THREADS puts the program into tests_threads as well, which runs under the thread
-# sanitizer.
+# sanitizer. APART: further sources; MILEPOST_UNITY joins the others by fours, and names of their own would meet there.
 function(milepost_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 test "THREADS" "LABEL;TIMEOUT" "LINKS;SOURCES")
+    cmake_parse_arguments(PARSE_ARGV 1 test "THREADS" "LABEL;TIMEOUT" "LINKS;SOURCES;APART")
     if(NOT test_TIMEOUT)
         set(test_TIMEOUT 60)
         if(test_LABEL MATCHES "crash|fuzz")
@@ -136,7 +136,11 @@ function(milepost_test name)
     if(MILEPOST_SANITIZE)
         math(EXPR test_TIMEOUT "4 * ${test_TIMEOUT}")
     endif()
-    add_executable(${name} ${test_SOURCES})
+    add_executable(${name} ${test_SOURCES} ${test_APART})
+    if(MILEPOST_UNITY)
+        set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
+        set_source_files_properties(${test_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
     if(MILEPOST_PCH)
         target_precompile_headers(${name} REUSE_FROM milepost_catch)
     endif()

@@ -1,5 +1,7 @@
 #include "gateway/access/login_worker.hpp"
 
+#include "tests/unit/gateway/access/cheap.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <atomic>
@@ -10,9 +12,6 @@
 namespace milepost::access {
 
 namespace {
-
-constexpr ScryptCost cheap{10, 1, 1};
-constexpr auto limit = std::chrono::seconds{10};
 
 LoginKey id_of(unsigned number) {
     return LoginKey{static_cast<std::byte>(number)};

@@ -1,5 +1,7 @@
 #include "gateway/access/logins.hpp"
 
+#include "tests/unit/gateway/access/cheap.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <condition_variable>
@@ -13,8 +15,6 @@ namespace milepost::access {
 
 namespace {
 
-constexpr ScryptCost cheap{10, 1, 1};
-constexpr auto limit = std::chrono::seconds{10};
 constexpr Instant start{std::chrono::hours{1}};
 
 PasswordFile file_of(const std::string& text) {

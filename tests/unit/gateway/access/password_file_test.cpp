@@ -1,5 +1,7 @@
 #include "gateway/access/password_file.hpp"
 
+#include "tests/unit/gateway/access/cheap.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <string>
@@ -7,8 +9,6 @@
 namespace milepost::access {
 
 namespace {
-
-constexpr ScryptCost cheap{10, 1, 1};
 
 std::vector<FileProblem> problems_of(std::string_view text) {
     auto parsed = PasswordFile::parse(text);

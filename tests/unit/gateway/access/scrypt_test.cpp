@@ -1,16 +1,12 @@
 #include "gateway/access/scrypt.hpp"
 
+#include "tests/unit/gateway/access/cheap.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <string>
 
 namespace milepost::access {
-
-namespace {
-
-constexpr ScryptCost cheap{10, 1, 1};
-
-}  // namespace
 
 TEST_CASE("scrypt: another password, salt or cost is another key", "[access]") {
     Salt salt{};

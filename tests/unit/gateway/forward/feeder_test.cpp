@@ -16,8 +16,8 @@ namespace {
 
 constexpr Timestamp wall{1'000'000'000};
 
-struct Bench {
-    explicit Bench(Feeder::Limits limits = {1000, 1'000'000})
+struct FeederBench {
+    explicit FeederBench(Feeder::Limits limits = {1000, 1'000'000})
         : feeder(log, stats, limits) {}
 
     [[nodiscard]] auto sent_to(std::string_view topic) const {
@@ -64,7 +64,7 @@ TEST_CASE("feeder: a tag gives partition and offset back, far beyond its bits", 
 }
 
 TEST_CASE("feeder: a record goes with its headers, its id and, when late, its age", "[forward]") {
-    Bench bench;
+    FeederBench bench;
     bench.open("t", 2, 2);
     bench.log.add(PartitionId{1}, {.key = "V1", .value = "x", .timestamp = wall - 60'000});
     bench.log.add(PartitionId{1}, {.key = "V1", .value = "x", .timestamp = wall - 61'500});
@@ -90,7 +90,7 @@ TEST_CASE("feeder: a record goes with its headers, its id and, when late, its ag
 }
 
 TEST_CASE("feeder: with another number of partitions upstream the key decides", "[forward]") {
-    Bench bench;
+    FeederBench bench;
     bench.open("t", 1, 100);
     bench.log.add(PartitionId{0}, {.key = "21", .count = 2});
     bench.feed();
@@ -102,7 +102,7 @@ TEST_CASE("feeder: with another number of partitions upstream the key decides", 
 }
 
 TEST_CASE("feeder: a full queue keeps the place in the middle of a batch", "[forward]") {
-    Bench bench;
+    FeederBench bench;
     bench.upstream.queue_messages = 3;
     bench.open("t", 1, 1);
     bench.log.add(PartitionId{0}, {.count = 5});
@@ -118,7 +118,7 @@ TEST_CASE("feeder: a full queue keeps the place in the middle of a batch", "[for
 }
 
 TEST_CASE("feeder: a partition that does not move leaves room for the others", "[forward]") {
-    Bench bench{{.queue_messages = 40, .queue_bytes = 1'000'000}};
+    FeederBench bench{{.queue_messages = 40, .queue_bytes = 1'000'000}};
     bench.open("stuck", 1, 1);
     for (int batch = 0; batch < 100; ++batch) {
         bench.log.add(PartitionId{0}, {});
@@ -136,7 +136,7 @@ TEST_CASE("feeder: a partition that does not move leaves room for the others", "
 }
 
 TEST_CASE("feeder: what was dropped from the log is skipped", "[forward]") {
-    Bench bench;
+    FeederBench bench;
     bench.open("t", 1, 1);
     bench.log.add(PartitionId{0}, {.count = 5});
     bench.log.add(PartitionId{0}, {.count = 5});
@@ -147,7 +147,7 @@ TEST_CASE("feeder: what was dropped from the log is skipped", "[forward]") {
 }
 
 TEST_CASE("feeder: a hole at the end and one in the middle are passed", "[forward]") {
-    Bench bench;
+    FeederBench bench;
     bench.open("t", 1, 1);
     bench.log.add(PartitionId{0}, {.count = 2});
     bench.log.add_hole(PartitionId{0}, 10);
@@ -160,7 +160,7 @@ TEST_CASE("feeder: a hole at the end and one in the middle are passed", "[forwar
 }
 
 TEST_CASE("feeder: a refused record stops at its offset and says so", "[forward]") {
-    Bench bench;
+    FeederBench bench;
     bench.open("t", 1, 1);
     bench.log.add(PartitionId{0}, {.count = 2});
     bench.upstream.refuse = upstream::upstream_error(10);  // MSG_SIZE_TOO_LARGE
@@ -177,14 +177,14 @@ constexpr Rates slow_link{.bytes_per_s = 0, .records_per_s = 100};
 constexpr int batch_records = 10;
 constexpr std::size_t roomy = 100'000;
 
-void add_backlog(Bench& bench, PartitionId id) {
+void add_backlog(FeederBench& bench, PartitionId id) {
     const std::string value(16'000, 'x');  // a batch is a chunk
     for (int i = 0; i < 100; ++i)
         bench.log.add(id, {.value = value, .count = batch_records});
 }
 
 // Confirms what goes, so that only the rate holds anything up.
-void run_for(Bench& bench, std::chrono::seconds time) {
+void run_for(FeederBench& bench, std::chrono::seconds time) {
     for (const Instant end = bench.now + time; bench.now < end;) {
         const auto outcome = bench.feed();
         bench.now += outcome.paced.value_or(std::chrono::milliseconds{1});
@@ -194,7 +194,7 @@ void run_for(Bench& bench, std::chrono::seconds time) {
 }  // namespace
 
 TEST_CASE("feeder: over a slow link each topic gets its part, and none starves", "[forward]") {
-    Bench bench{{.queue_messages = roomy, .queue_bytes = roomy * 16'000, .rates = slow_link}};
+    FeederBench bench{{.queue_messages = roomy, .queue_bytes = roomy * 16'000, .rates = slow_link}};
     bench.upstream.queue_messages = roomy;
     bench.open("bulk", 1, 1);
     bench.open("urgent", 1, 1);
@@ -208,7 +208,7 @@ TEST_CASE("feeder: over a slow link each topic gets its part, and none starves",
 }
 
 TEST_CASE("feeder: live readings that matter go before a backlog that does not", "[forward]") {
-    Bench bench{{.queue_messages = roomy, .queue_bytes = roomy * 16'000, .rates = slow_link}};
+    FeederBench bench{{.queue_messages = roomy, .queue_bytes = roomy * 16'000, .rates = slow_link}};
     bench.upstream.queue_messages = roomy;
     bench.open("bulk", 1, 1);
     bench.open("urgent", 1, 1);
@@ -228,7 +228,7 @@ TEST_CASE("feeder: live readings that matter go before a backlog that does not",
 }
 
 TEST_CASE("feeder: a topic that stays here is not sent", "[forward]") {
-    Bench bench;
+    FeederBench bench;
     bench.log.config().local_topics = {"private"};
     bench.log.ensure_topic("private", 1).value();
     bench.table.refresh(bench.log);

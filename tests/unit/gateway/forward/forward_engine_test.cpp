@@ -18,8 +18,8 @@ using std::chrono::seconds;
 
 namespace {
 
-struct Bench {
-    explicit Bench(ForwardSettings settings = {.gateway_id = "gw"})
+struct EngineBench {
+    explicit EngineBench(ForwardSettings settings = {.gateway_id = "gw"})
         : engine(
               std::move(settings),
               log,
@@ -94,7 +94,7 @@ TEST_CASE(
     "forward_engine: forwarded moves only over what was confirmed without a gap",
     "[forward]"
 ) {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics["t"] = 1;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     bench.log.add(id, {.count = 5});
@@ -115,7 +115,7 @@ TEST_CASE(
 }
 
 TEST_CASE("forward_engine: with nothing to do it asks for no timer", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics["t"] = 1;
     bench.log.ensure_topic("t", 1).value();
     bench.run();
@@ -128,7 +128,7 @@ TEST_CASE(
     "forward_engine: goes on when the upstream comes back, however long it was away",
     "[forward]"
 ) {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.answers = false;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     bench.log.add(id, {.count = 3});
@@ -146,7 +146,7 @@ TEST_CASE(
 }
 
 TEST_CASE("forward_engine: a missing topic waits and says so, the others go", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics["there"] = 1;
     const auto missing = bench.log.ensure_topic("missing", 1).value()[0];
     const auto there = bench.log.ensure_topic("there", 1).value()[0];
@@ -170,7 +170,7 @@ TEST_CASE("forward_engine: a missing topic waits and says so, the others go", "[
 }
 
 TEST_CASE("forward_engine: the brokers are asked until a producer gets on", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics["t"] = 2;
     const auto id = bench.log.ensure_topic("t", 2).value()[0];
     bench.log.add(id, {.count = 10});
@@ -193,7 +193,7 @@ TEST_CASE("forward_engine: the brokers are asked until a producer gets on", "[fo
 
 TEST_CASE("forward_engine: it rests when all is sent, not while a share is used up", "[forward]") {
     const bool is_small = GENERATE(false, true);
-    Bench bench{{.gateway_id = "gw", .queue_messages = is_small ? 10U : 100'000U}};
+    EngineBench bench{{.gateway_id = "gw", .queue_messages = is_small ? 10U : 100'000U}};
     bench.upstream.topics["t"] = 1;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     for (int i = 0; i < 100; ++i)
@@ -208,7 +208,7 @@ TEST_CASE("forward_engine: it rests when all is sent, not while a share is used 
 }
 
 TEST_CASE("forward_engine: makes a missing topic where it may", "[forward]") {
-    Bench bench{{.gateway_id = "gw", .create_topics = true}};
+    EngineBench bench{{.gateway_id = "gw", .create_topics = true}};
     const auto id = bench.log.ensure_topic("t", 4).value()[2];
     bench.log.add(id, {.count = 1});
     bench.run();
@@ -219,7 +219,7 @@ TEST_CASE("forward_engine: makes a missing topic where it may", "[forward]") {
 }
 
 TEST_CASE("forward_engine: a record that fails is sent again with what is behind it", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics["t"] = 1;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     bench.log.add(id, {.count = 4});
@@ -246,7 +246,7 @@ TEST_CASE("forward_engine: a record that fails is sent again with what is behind
 }
 
 TEST_CASE("forward_engine: who is not let in tries with another producer", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     bench.upstream.topics["t"] = 1;
     bench.log.add(id, {.count = 3});
@@ -266,7 +266,7 @@ TEST_CASE(
     "forward_engine: after a fatal error a new producer goes on behind the last confirmed",
     "[forward]"
 ) {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics["t"] = 2;
     const auto ids = bench.log.ensure_topic("t", 2).value();
     bench.log.add(ids[0], {.count = 4});
@@ -297,7 +297,7 @@ TEST_CASE(
 }
 
 TEST_CASE("forward_engine: settings that give no producer are tried again", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.producers_failing = 2;
     bench.upstream.topics["t"] = 1;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
@@ -310,7 +310,7 @@ TEST_CASE("forward_engine: settings that give no producer are tried again", "[fo
 }
 
 TEST_CASE("forward_engine: a hang shows in the status and changes nothing", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics["t"] = 1;
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     bench.log.add(id, {});
@@ -327,7 +327,7 @@ TEST_CASE("forward_engine: a hang shows in the status and changes nothing", "[fo
 }
 
 TEST_CASE("forward_engine: rotten bytes stop their topic only", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics = {{"rotten", 1}, {"sound", 1}};
     const auto rotten = bench.log.ensure_topic("rotten", 1).value()[0];
     const auto sound = bench.log.ensure_topic("sound", 1).value()[0];
@@ -356,7 +356,7 @@ TEST_CASE(
     "forward_engine: a record that Kafka refuses goes to the dead letters, all others arrive",
     "[forward]"
 ) {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.is_gapless = true;
     bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}, {"other", 1}};
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
@@ -407,7 +407,7 @@ TEST_CASE(
 }
 
 TEST_CASE("forward_engine: every record refused: all are set aside, in order", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.is_gapless = true;
     bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}};
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
@@ -424,7 +424,7 @@ TEST_CASE("forward_engine: every record refused: all are set aside, in order", "
 }
 
 TEST_CASE("forward_engine: nothing passes a refused record before it is set aside", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.is_gapless = true;
     bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}, {"other", 1}};
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
@@ -458,7 +458,7 @@ TEST_CASE("forward_engine: nothing passes a refused record before it is set asid
 }
 
 TEST_CASE("forward_engine: what an earlier process set aside is not sent again", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics = {{"t", 1}};
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     bench.log.add(id, {.count = 6});
@@ -480,7 +480,7 @@ TEST_CASE("forward_engine: what an earlier process set aside is not sent again",
 }
 
 TEST_CASE("forward_engine: a refused dead letter is cut, and then its topic waits", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.is_gapless = true;
     bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}};
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
@@ -521,7 +521,7 @@ TEST_CASE("forward_engine: a refused dead letter is cut, and then its topic wait
 }
 
 TEST_CASE("forward_engine: a timestamp that is refused now is the clock's fault", "[forward]") {
-    Bench bench;
+    EngineBench bench;
     bench.upstream.topics = {{"t", 1}, {"t.dead-letter", 1}};
     const auto id = bench.log.ensure_topic("t", 1).value()[0];
     const auto wall = Timestamp{1'000'000} + 1'000'000;

@@ -17,8 +17,8 @@ using std::chrono::seconds;
 
 namespace {
 
-struct Bench {
-    explicit Bench(TopicGate::Rules rules = {})
+struct GateBench {
+    explicit GateBench(TopicGate::Rules rules = {})
         : gate(rules, table, stats, [this](int, std::string_view line) {
             lines.emplace_back(line);
         }) {}
@@ -63,7 +63,7 @@ const ErrorCode forbidden = upstream::upstream_error(29);
 }  // namespace
 
 TEST_CASE("topic_gate: a topic goes when the brokers know it", "[forward]") {
-    Bench bench;
+    GateBench bench;
     bench.upstream.topics["t"] = 3;
     bench.add("t", 3);
     CHECK(bench.topic().state == TopicState::unchecked);
@@ -74,7 +74,7 @@ TEST_CASE("topic_gate: a topic goes when the brokers know it", "[forward]") {
 }
 
 TEST_CASE("topic_gate: nobody answers: asked again, ever less often, every second", "[forward]") {
-    Bench bench;
+    GateBench bench;
     bench.upstream.answers = false;
     bench.add("t", 1);
     Duration longest{};
@@ -89,7 +89,7 @@ TEST_CASE("topic_gate: nobody answers: asked again, ever less often, every secon
 }
 
 TEST_CASE("topic_gate: a topic that failed drains first, waits, and is tried again", "[forward]") {
-    Bench bench;
+    GateBench bench;
     bench.upstream.topics = {{"t", 1}, {"other", 1}};
     bench.add("t", 1);
     bench.add("other", 1);
@@ -114,7 +114,7 @@ TEST_CASE("topic_gate: a topic that failed drains first, waits, and is tried aga
 }
 
 TEST_CASE("topic_gate: what failed with the producer is tried again at once", "[forward]") {
-    Bench bench;
+    GateBench bench;
     bench.upstream.topics["t"] = 1;
     bench.add("t", 1);
     bench.turn();
@@ -125,7 +125,7 @@ TEST_CASE("topic_gate: what failed with the producer is tried again at once", "[
 }
 
 TEST_CASE("topic_gate: with a lost producer everything is looked up again", "[forward]") {
-    Bench bench;
+    GateBench bench;
     bench.upstream.topics["t"] = 1;
     bench.add("t", 1);
     bench.turn();
@@ -142,7 +142,7 @@ TEST_CASE(
     "[forward]"
 ) {
     const bool needs_all = GENERATE(true, false);
-    Bench bench{{.needs_all_partitions = needs_all}};
+    GateBench bench{{.needs_all_partitions = needs_all}};
     bench.upstream.topics["t"] = 1;
     bench.add("t", 2);
     bench.turn();
@@ -151,7 +151,7 @@ TEST_CASE(
 
 TEST_CASE("topic_gate: a topic that is missing is made where that is wanted", "[forward]") {
     const bool create = GENERATE(true, false);
-    Bench bench{{.create_topics = create}};
+    GateBench bench{{.create_topics = create}};
     bench.add("t", 3);
     bench.turn();
     CHECK(bench.topic().state == TopicState::waiting);
@@ -163,7 +163,7 @@ TEST_CASE("topic_gate: a topic that is missing is made where that is wanted", "[
 }
 
 TEST_CASE("topic_gate: a topic that cannot be created waits and says why", "[forward]") {
-    Bench bench{{.create_topics = true}};
+    GateBench bench{{.create_topics = true}};
     bench.upstream.create_refused = forbidden;
     bench.add("t", 1);
     bench.log.add(storage::PartitionId{0}, {});
@@ -183,7 +183,7 @@ TEST_CASE("topic_gate: a topic that cannot be created waits and says why", "[for
 }
 
 TEST_CASE("topic_gate: a problem degrades only where something waits", "[forward]") {
-    Bench bench;
+    GateBench bench;
     bench.add("t", 1);
     bench.turn();
     CHECK(bench.status().degraded.empty());
@@ -194,7 +194,7 @@ TEST_CASE("topic_gate: a problem degrades only where something waits", "[forward
 }
 
 TEST_CASE("topic_gate: a topic that stays here is never asked for", "[forward]") {
-    Bench bench;
+    GateBench bench;
     bench.log.config().local_topics = {"t"};
     bench.add("t", 1);
     bench.log.add(storage::PartitionId{0}, {});
@@ -210,7 +210,7 @@ TEST_CASE(
     "topic_gate: of many missing topics each turn makes one, for a second at most",
     "[forward]"
 ) {
-    Bench bench{{.create_topics = true}};
+    GateBench bench{{.create_topics = true}};
     for (const auto* const name : {"a", "b", "c"})
         bench.add(name, 1);
     for (std::size_t made = 1; made <= 3; ++made) {

@@ -3,6 +3,7 @@
 #include "gateway/mqtt/decode.hpp"
 #include "gateway/mqtt/encode.hpp"
 #include "tests/support/scripted_device.hpp"
+#include "tests/unit/gateway/mqtt/packets.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,12 +13,6 @@ namespace milepost::mqtt {
 namespace {
 
 using test::raw;
-
-Frame frame_of(const Buffer& bytes) {
-    const FrameResult result = read_frame(bytes, 0xFFFFFFFF);
-    REQUIRE(result.status == FrameStatus::whole);
-    return result.frame;
-}
 
 // A CONNECT of client id "a" with these flags, and whatever stands behind the client id.
 Buffer connect_with(unsigned level, unsigned flags, const Buffer& behind = {}) {

@@ -5,6 +5,7 @@
 
 #include "gateway/mqtt/encode.hpp"
 #include "tests/support/scripted_device.hpp"
+#include "tests/unit/gateway/mqtt/packets.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,15 +15,6 @@ namespace milepost::mqtt {
 namespace {
 
 using test::raw;
-
-constexpr auto v3 = ProtocolLevel::v3_1_1;
-constexpr auto v5 = ProtocolLevel::v5;
-
-Frame frame_of(const Buffer& bytes) {
-    const FrameResult result = read_frame(bytes, 0xFFFFFFFF);
-    REQUIRE(result.status == FrameStatus::whole);
-    return result.frame;
-}
 
 Errc publish_error(const Buffer& bytes, ProtocolLevel level) {
     Publish publish;

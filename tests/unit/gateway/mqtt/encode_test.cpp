@@ -4,6 +4,7 @@
 
 #include "gateway/mqtt/decode.hpp"
 #include "tests/support/scripted_device.hpp"
+#include "tests/unit/gateway/mqtt/packets.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,9 +15,6 @@ namespace {
 
 using test::hex;
 using test::raw;
-
-constexpr auto v3 = ProtocolLevel::v3_1_1;
-constexpr auto v5 = ProtocolLevel::v5;
 
 std::string puback(ProtocolLevel level, ReasonCode reason) {
     std::array<std::byte, answer_bytes_max> bytes{};

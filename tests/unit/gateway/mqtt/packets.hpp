@@ -11,6 +11,13 @@ namespace milepost::mqtt {
 inline constexpr auto v3 = ProtocolLevel::v3_1_1;
 inline constexpr auto v5 = ProtocolLevel::v5;
 
+// The first packet of `bytes`.
+[[nodiscard]] inline Frame frame_of(const Buffer& bytes) {
+    const FrameResult result = read_frame(bytes, 0xFFFFFFFF);
+    REQUIRE(result.status == FrameStatus::whole);
+    return result.frame;
+}
+
 [[nodiscard]] inline Buffer connect_packet(const Connect& connect) {
     Buffer bytes;
     encode_connect(bytes, connect);

@@ -2,6 +2,7 @@
 
 #include "storage/journal/errc.hpp"
 #include "tests/support/matchers.hpp"
+#include "tests/unit/storage/journal/what.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,6 +13,7 @@
 
 using namespace milepost;
 using namespace milepost::storage;
+using milepost::test::what;
 
 namespace {
 
@@ -32,10 +34,6 @@ Buffer sample() {
     writer.add_session("gone", {});
     const Bytes blocks = writer.seal(place, key);
     return {blocks.begin(), blocks.end()};
-}
-
-JournalErrc what(const ErrorCode& error) {
-    return static_cast<JournalErrc>(error.value());
 }
 
 }  // namespace

@@ -4,11 +4,13 @@
 #include "storage/journal/errc.hpp"
 #include "tests/support/forgetful_disk.hpp"
 #include "tests/support/matchers.hpp"
+#include "tests/unit/storage/journal/what.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace milepost;
 using namespace milepost::storage;
+using milepost::test::what;
 
 namespace {
 
@@ -19,10 +21,6 @@ const RingHeader header{
     .ring_bytes = 64 * mib,
     .machine_id_hash = 10,
 };
-
-JournalErrc what(const ErrorCode& error) {
-    return static_cast<JournalErrc>(error.value());
-}
 
 void reseal(Buffer& bytes) {
     for (std::size_t copy = 0; copy < 2; ++copy) {

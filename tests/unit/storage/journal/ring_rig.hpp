@@ -4,6 +4,7 @@
 #include "storage/journal/ring.hpp"
 #include "tests/support/forgetful_disk.hpp"
 #include "tests/support/matchers.hpp"
+#include "tests/unit/storage/journal/what.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -98,10 +99,6 @@ inline Result<void> checkpoint(storage::Ring& ring, std::uint64_t sequence) {
     MILEPOST_TRY(ring.write_slot(to));
     ring.free_before(sequence);
     return {};
-}
-
-inline storage::JournalErrc what(const ErrorCode& error) {
-    return static_cast<storage::JournalErrc>(error.value());
 }
 
 }  // namespace milepost::test

@@ -2,6 +2,7 @@
 
 #include "storage/journal/errc.hpp"
 #include "tests/support/matchers.hpp"
+#include "tests/unit/storage/journal/what.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,6 +10,7 @@
 
 using namespace milepost;
 using namespace milepost::storage;
+using milepost::test::what;
 
 namespace {
 
@@ -32,10 +34,6 @@ Slot sample(std::size_t partitions) {
         });
     }
     return slot;
-}
-
-JournalErrc what(const ErrorCode& error) {
-    return static_cast<JournalErrc>(error.value());
 }
 
 }  // namespace

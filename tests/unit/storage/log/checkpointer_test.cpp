@@ -18,9 +18,9 @@ namespace {
 constexpr int partition_count = 20;
 
 // A log with its threads: a checkpoint syncs several segments at once.
-class Fixture {
+class CheckpointerFixture {
 public:
-    Fixture() { open(); }
+    CheckpointerFixture() { open(); }
 
     void open() {
         log.reset();
@@ -61,7 +61,7 @@ public:
 }  // namespace
 
 TEST_CASE("checkpointer: each touched segment is synced once", "[log]") {
-    Fixture f;
+    CheckpointerFixture f;
     f.put_one_in_each();
     const auto before = f.disk.count(test::DiskCall::sync);
     REQUIRE(f.log->checkpoint_now());
@@ -80,7 +80,7 @@ TEST_CASE(
 ) {
     for (const std::uint64_t nth : {1U, 2U, 9U, 20U}) {
         CAPTURE(nth);
-        Fixture f;
+        CheckpointerFixture f;
         f.put_one_in_each();
         REQUIRE(f.log->checkpoint_now());
         f.put_one_in_each();

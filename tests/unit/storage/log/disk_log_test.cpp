@@ -37,9 +37,9 @@ LogConfig small_config(const std::filesystem::path& data_dir) {
     return config;
 }
 
-class Fixture {
+class LogFixture {
 public:
-    explicit Fixture(FileSystem& disk, LogConfig wanted)
+    explicit LogFixture(FileSystem& disk, LogConfig wanted)
         : files(disk)
         , config(std::move(wanted)) {
         open();
@@ -97,7 +97,7 @@ public:
 struct PosixFixture {
     test::TempDir dir;
     PosixFileSystem posix;
-    Fixture parts{posix, small_config(dir.path() / "data")};
+    LogFixture parts{posix, small_config(dir.path() / "data")};
 };
 
 }  // namespace
@@ -107,7 +107,7 @@ TEST_CASE(
     "[log]"
 ) {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     CHECK(f.report.created);
     const PartitionId p = f.topic();
     REQUIRE(f.log->append(p, record("k", "0"), token(1)));
@@ -128,7 +128,7 @@ TEST_CASE(
 
 TEST_CASE("log: after close the segments hold everything and nothing is replayed", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.topic();
     f.put(p, 0, 100);
     REQUIRE(f.log->close());
@@ -142,7 +142,7 @@ TEST_CASE("log: after close the segments hold everything and nothing is replayed
 
 TEST_CASE("log: reads go through segments into the tail", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.topic();
     int written = 0;
     for (int round = 0; round < 40; ++round) {
@@ -157,7 +157,7 @@ TEST_CASE("log: reads go through segments into the tail", "[log]") {
 
 TEST_CASE("log: a ring many times over, with rolls, keeps every record", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.topic();
     const std::string padding(300, '.');
     int written = 0;
@@ -179,7 +179,7 @@ TEST_CASE("log: a ring many times over, with rolls, keeps every record", "[log]"
 
 TEST_CASE("log: a full ring closes the intake, loses nothing, and opens by itself", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.topic();
     std::uint16_t packet_id = 0;
     while (f.log->intake() == IntakeState::open) {
@@ -203,7 +203,7 @@ TEST_CASE(
     "[log]"
 ) {
     test::ForgetfulDisk disk;
-    Fixture f{disk, small_config("/data")};
+    LogFixture f{disk, small_config("/data")};
     const PartitionId p = f.topic();
     f.put(p, 0, 3);
     disk.fail(test::DiskCall::overwrite, 1, {.for_ever = true});
@@ -220,7 +220,7 @@ TEST_CASE(
 
 TEST_CASE("log: session deltas reach the keeper at a checkpoint, and at a start", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     REQUIRE(f.log->append_session("a", as_bytes("one"), token(1)));
     REQUIRE(f.log->append_session("a", as_bytes("two"), {}));
     f.log->commit();
@@ -239,7 +239,7 @@ TEST_CASE("log: session deltas reach the keeper at a checkpoint, and at a start"
 
 TEST_CASE("log: the change of a session is durable with its record", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.log->ensure_topic("t", 1).value().front();
     REQUIRE(f.log->append(p, record("k", "0"), token(1), {"a", as_bytes("1")}));
     REQUIRE(f.log->append(p, record("k", "1"), token(2), {"a", as_bytes("2")}));
@@ -256,7 +256,7 @@ TEST_CASE("log: the change of a session is durable with its record", "[log]") {
 
 TEST_CASE("log: a checkpoint whose deltas are not kept frees nothing", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     REQUIRE(f.log->append_session("a", as_bytes("one"), {}));
     f.log->commit();
     f.keeper.fails = true;
@@ -268,7 +268,7 @@ TEST_CASE("log: a checkpoint whose deltas are not kept frees nothing", "[log]") 
 
 TEST_CASE("log: it opens when the keeper can take nothing in, and folds at a checkpoint", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     REQUIRE(f.log->append_session("a", as_bytes("one"), {}));
     f.log->commit();
     f.keeper.fails = true;
@@ -285,7 +285,7 @@ TEST_CASE("log: it opens when the keeper can take nothing in, and folds at a che
 
 TEST_CASE("log: tokens without a record keep their place and need no disk", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     f.log->append_token(token(1));
     f.log->commit();
     CHECK(f.listener.acked == std::vector<std::uint16_t>{1});
@@ -294,7 +294,7 @@ TEST_CASE("log: tokens without a record keep their place and need no disk", "[lo
 
 TEST_CASE("log: a topic keeps the number of partitions it was made with", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     CHECK(f.log->ensure_topic("wide", 4).value().size() == 4);
     CHECK(f.log->ensure_topic("wide", 2).value().size() == 4);
     CHECK(f.log->ensure_topic("no/topic", 1).error() == LogErrc::bad_topic);
@@ -306,7 +306,7 @@ TEST_CASE("log: a topic keeps the number of partitions it was made with", "[log]
 
 TEST_CASE("log: forwarded never goes down and never over durable", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.topic();
     f.put(p, 0, 10);
     f.log->set_forwarded(p, Offset{5});
@@ -318,7 +318,7 @@ TEST_CASE("log: forwarded never goes down and never over durable", "[log]") {
 
 TEST_CASE("log: reading outside start and durable is an error, at durable it is nothing", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.topic();
     f.put(p, 0, 2);
     Buffer buffer;
@@ -339,7 +339,7 @@ TEST_CASE("log: a folder is owned by one", "[log]") {
 
 TEST_CASE("log: read only, everything is served and nothing is written", "[log]") {
     test::ForgetfulDisk disk;
-    Fixture f{disk, small_config("/data")};
+    LogFixture f{disk, small_config("/data")};
     const PartitionId p = f.topic();
     f.put(p, 0, 20);
     REQUIRE(f.log->checkpoint_now());
@@ -364,7 +364,7 @@ TEST_CASE("log: read only, everything is served and nothing is written", "[log]"
 
 TEST_CASE("log: without its journal it goes on behind the segments", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     f.put(f.topic(), 0, 50);
     REQUIRE(f.log->close());
     f.log.reset();
@@ -379,7 +379,7 @@ TEST_CASE("log: without its journal it goes on behind the segments", "[log]") {
 
 TEST_CASE("log: a ring that was never finished takes no space from the next one", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     f.put(f.topic(), 0, 50);
     REQUIRE(f.log->close());
     f.log.reset();
@@ -395,7 +395,7 @@ TEST_CASE("log: a ring that was never finished takes no space from the next one"
 
 TEST_CASE("log: a timestamp is found in segments and in the tail", "[log]") {
     PosixFixture fixture;
-    Fixture& f = fixture.parts;
+    LogFixture& f = fixture.parts;
     const PartitionId p = f.topic();
     for (int i = 0; i < 20; ++i) {
         RecordView view = record("k", "v");
@@ -415,7 +415,7 @@ TEST_CASE("log: below the reserve no reading is taken, and sessions still are", 
     disk.set_capacity(80 * mib);
     LogConfig config = small_config("/data");
     config.limit_bytes = 75 * mib;
-    Fixture f{disk, config};
+    LogFixture f{disk, config};
     const PartitionId p = f.topic();
     REQUIRE(f.log->append(p, record("k", "0"), {}));
     f.log->commit();
@@ -436,7 +436,7 @@ TEST_CASE("log: with a committer of its own acks come in order on the owner's th
     LogConfig config = small_config(dir.path() / "data");
     config.background = true;
     config.committer = CommitterThread::always_own;
-    Fixture f{posix, config};
+    LogFixture f{posix, config};
     const PartitionId p = f.topic();
     int written = 0;
     for (int round = 0; round < 100; ++round) {
@@ -460,7 +460,7 @@ TEST_CASE("log: with its threads a small ring wraps under load and everything is
     PosixFileSystem posix;
     LogConfig config = small_config(dir.path() / "data");
     config.background = true;
-    Fixture f{posix, config};
+    LogFixture f{posix, config};
     const auto partitions = f.log->ensure_topic("load", 4).value();
     const std::string padding(200, 'x');
     std::vector<int> written(4, 0);
@@ -486,7 +486,7 @@ TEST_CASE("log: readers beside the writer see a growing prefix and nothing else"
     PosixFileSystem posix;
     LogConfig config = small_config(dir.path() / "data");
     config.background = true;
-    Fixture f{posix, config};
+    LogFixture f{posix, config};
     const PartitionId p = f.topic();
     constexpr int total = 20'000;
     std::atomic<bool> wrong{false};

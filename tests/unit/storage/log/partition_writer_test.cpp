@@ -17,9 +17,9 @@ namespace milepost::storage {
 namespace {
 
 // A log on a disk whose writes fail now and then; segments of eight records.
-class Fixture {
+class WriterFixture {
 public:
-    Fixture() { open(); }
+    WriterFixture() { open(); }
 
     void open() {
         log.reset();
@@ -61,7 +61,7 @@ public:
 }  // namespace
 
 TEST_CASE("partition writer: no segment is larger than it may be, however much comes", "[log]") {
-    Fixture f;
+    WriterFixture f;
     f.put(50);  // at once, and less than one write takes
     REQUIRE(f.log->checkpoint_now());
     std::size_t segments = 0;
@@ -80,7 +80,7 @@ TEST_CASE(
     for (std::uint64_t nth = 1; nth <= 12; ++nth) {
         for (const bool twice : {false, true}) {
             CAPTURE(nth, twice);
-            Fixture f;
+            WriterFixture f;
             f.put(4);
             REQUIRE(f.log->checkpoint_now());
             f.disk.fail(test::DiskCall::write, nth, {.for_ever = true, .short_bytes = 100});

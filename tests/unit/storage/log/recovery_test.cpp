@@ -22,9 +22,9 @@ using test::record;
 constexpr int value_byte = 48 + 8 + 2 + 1 + 4 + 61 + 7;
 constexpr std::string_view ring_file = "/data/journal/ring-00000001";
 
-class Fixture {
+class RecoveryFixture {
 public:
-    Fixture() {
+    RecoveryFixture() {
         config.data_dir = "/data";
         config.limit_bytes = 1024 * mib;
         config.ring_bytes = ring_bytes_min;
@@ -96,14 +96,14 @@ public:
 }  // namespace
 
 TEST_CASE("recovery: what lies behind the checkpoint is cut where it is torn", "[recovery]") {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 20);
     REQUIRE(f.log->checkpoint_now());
     f.put(20, 30);
     f.log.reset();
     {
         // The beginning of a batch, as a checkpoint that did not end leaves it.
-        auto file = f.disk.open(Fixture::segment(0), OpenMode::write).value();
+        auto file = f.disk.open(RecoveryFixture::segment(0), OpenMode::write).value();
         const auto bytes = file->size().value();
         Buffer torn(40);
         REQUIRE(file->read_at(FilePosition{0}, torn));
@@ -123,7 +123,7 @@ TEST_CASE(
     "recovery: a rotten frame in the middle is a hole, and the later ones are served",
     "[recovery]"
 ) {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 10);
     f.log.reset();
     f.spoil_frame(4);
@@ -144,7 +144,7 @@ TEST_CASE(
 }
 
 TEST_CASE("recovery: a rotten frame whose records a segment has is no loss", "[recovery]") {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 10);
     f.keeper.fails = true;  // the segments are written, and then no slot
     REQUIRE(f.log->append_session("c", as_bytes("s"), {}));
@@ -160,7 +160,7 @@ TEST_CASE("recovery: a rotten frame whose records a segment has is no loss", "[r
 
 TEST_CASE("recovery: with one slot spoilt the other one does", "[recovery]") {
     for (std::uint64_t area = 0; area < slot_area_count; ++area) {
-        Fixture f;
+        RecoveryFixture f;
         f.put(0, 10);
         REQUIRE(f.log->checkpoint_now());
         f.put(10, 20);
@@ -175,7 +175,7 @@ TEST_CASE("recovery: with one slot spoilt the other one does", "[recovery]") {
 }
 
 TEST_CASE("recovery: with both slots spoilt the segments and the frames are enough", "[recovery]") {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 10);
     REQUIRE(f.log->checkpoint_now());
     f.put(10, 20);
@@ -198,11 +198,11 @@ TEST_CASE(
     "recovery: a lost active segment is a hole, and its offsets are not given again",
     "[recovery]"
 ) {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 10);
     REQUIRE(f.log->checkpoint_now());
     f.log.reset();
-    REQUIRE(f.disk.remove(Fixture::segment(0)));
+    REQUIRE(f.disk.remove(RecoveryFixture::segment(0)));
     f.open();
     REQUIRE(f.report.gaps.size() == 1);
     CHECK(f.report.gaps[0].first == Offset{0});
@@ -223,15 +223,15 @@ TEST_CASE(
     "recovery: a segment that is shorter than the checkpoint says keeps its whole batches",
     "[recovery]"
 ) {
-    Fixture f;
+    RecoveryFixture f;
     for (int i = 0; i < 40; ++i) {
         REQUIRE(f.log->append(f.partition, record("k", std::string(300, 'a')), {}));
         f.log->commit();
     }
     REQUIRE(f.log->checkpoint_now());
     f.log.reset();
-    const auto bytes = f.disk.content(Fixture::segment(0)).size();
-    f.disk.cut(Fixture::segment(0), bytes - 10);
+    const auto bytes = f.disk.content(RecoveryFixture::segment(0)).size();
+    f.disk.cut(RecoveryFixture::segment(0), bytes - 10);
     f.open();
     REQUIRE(f.report.gaps.size() == 1);
     CHECK(f.report.gaps[0].first > Offset{30});
@@ -242,7 +242,7 @@ TEST_CASE(
 }
 
 TEST_CASE("recovery: unknown files are left alone and named", "[recovery]") {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 3);
     REQUIRE(f.log->checkpoint_now());
     f.log.reset();
@@ -259,14 +259,14 @@ TEST_CASE(
     "recovery: a rotten batch in a segment is passed over and entered in the ledger",
     "[recovery]"
 ) {
-    Fixture f;
+    RecoveryFixture f;
     for (int i = 0; i < 40; ++i) {
         REQUIRE(f.log->append(f.partition, record("k", std::string(300, 'a')), {}));
         f.log->commit();
     }
     REQUIRE(f.log->checkpoint_now());
     f.log.reset();
-    f.disk.flip_bit(Fixture::segment(0), 2000, 0);
+    f.disk.flip_bit(RecoveryFixture::segment(0), 2000, 0);
     f.open();
     const auto got = f.read();
     CHECK(got.offsets.size() < 40);
@@ -279,7 +279,7 @@ TEST_CASE(
 }
 
 TEST_CASE("recovery: indexes that are lost are made again", "[recovery]") {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 30);
     REQUIRE(f.log->checkpoint_now());
     f.log.reset();
@@ -293,7 +293,7 @@ TEST_CASE("recovery: indexes that are lost are made again", "[recovery]") {
 }
 
 TEST_CASE("recovery: a ring without a header is kept, also by later starts", "[recovery]") {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 10);
     REQUIRE(f.log->checkpoint_now());
     f.log.reset();
@@ -313,7 +313,7 @@ TEST_CASE(
     "recovery: a segment whose sync failed is left for a new one, and nothing is lost",
     "[recovery]"
 ) {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 10);
     REQUIRE(f.log->checkpoint_now());
     f.put(10, 20);
@@ -321,7 +321,7 @@ TEST_CASE(
     CHECK_FALSE(f.log->checkpoint_now());
     f.check_whole(20);
     REQUIRE(f.log->checkpoint_now());
-    CHECK(f.disk.exists(Fixture::segment(10)));
+    CHECK(f.disk.exists(RecoveryFixture::segment(10)));
     f.check_whole(20);
     f.log.reset();
     f.disk.power_cut();
@@ -361,14 +361,14 @@ public:
         CHECK(read().values.size() == static_cast<std::size_t>(whole));
     }
 
-    Fixture f;
+    RecoveryFixture f;
     PartitionId other;
 };
 
 TEST_CASE("recovery: a hole at the end of a partition is not given to others", "[recovery]") {
     const bool with_tail = GENERATE(true, false);
     HoleAtTheEnd hole;
-    Fixture& f = hole.f;
+    RecoveryFixture& f = hole.f;
     for (int i = with_tail ? 3 : 0; i < 4; ++i)
         f.spoil_frame(i, value_byte);
     hole.open();
@@ -418,7 +418,7 @@ TEST_CASE(
 ) {
     // A bit flipped anywhere in the last frame of a partition that a later frame proves.
     HoleAtTheEnd hole;
-    Fixture& f = hole.f;
+    RecoveryFixture& f = hole.f;
     const auto state = f.disk.snapshot();
     int not_given_again = 0;
     constexpr int frame_used_bytes = value_byte + 2;
@@ -443,7 +443,7 @@ TEST_CASE(
     "recovery: the last frame of all is given again, nothing proves that it was there",
     "[recovery]"
 ) {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 4);
     f.log.reset();
     f.spoil_frame(3, value_byte);
@@ -453,7 +453,7 @@ TEST_CASE(
 }
 
 TEST_CASE("recovery: what was in flight holds nothing, whatever was lost before it", "[recovery]") {
-    Fixture f;
+    RecoveryFixture f;
     f.put(0, 4);
     f.log.reset();
     f.spoil_frame(1, 40);  // its header

@@ -46,9 +46,9 @@ public:
 
 constexpr Timestamp written_at{1'795'000'000'000};  // test::record's
 
-class Fixture {
+class RetainerFixture {
 public:
-    Fixture() {
+    RetainerFixture() {
         config.data_dir = "/data";
         config.limit_bytes = log_limit_bytes_min;
         config.ring_bytes = ring_bytes_min;
@@ -161,7 +161,7 @@ ClockReading days_later(std::int64_t days) {
 }  // namespace
 
 TEST_CASE("retainer: by bytes only what is forwarded goes, whole segments", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.retention["t"].bytes = 128 * kib;
     f.open();
     f.put(400);
@@ -185,7 +185,7 @@ TEST_CASE("retainer: by bytes only what is forwarded goes, whole segments", "[re
 }
 
 TEST_CASE("retainer: start survives a restart and a power cut", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.retention["t"].bytes = 128 * kib;
     f.open();
     f.put(400);
@@ -204,7 +204,7 @@ TEST_CASE("retainer: start survives a restart and a power cut", "[retention]") {
 }
 
 TEST_CASE("retainer: no segment goes before the removal of the last is durable", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.retention["t"].bytes = 128 * kib;
     f.open();
     f.put(400);
@@ -221,7 +221,7 @@ TEST_CASE("retainer: no segment goes before the removal of the last is durable",
 }
 
 TEST_CASE("retainer: where everything is gone the log goes on at its offset", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.retention["t"].age = std::chrono::hours{1};
     f.open();
     f.put(100);
@@ -247,7 +247,7 @@ TEST_CASE("retainer: where everything is gone the log goes on at its offset", "[
 }
 
 TEST_CASE("retainer: both slots rotten, and the offsets still go on", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.retention["t"].age = std::chrono::hours{1};
     f.open();
     f.put(100);
@@ -263,7 +263,7 @@ TEST_CASE("retainer: both slots rotten, and the offsets still go on", "[retentio
 }
 
 TEST_CASE("retainer: at the limit with everything forwarded there is room again", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.open();
     while (f.log->intake() == IntakeState::open) {
         f.put(40);
@@ -281,7 +281,7 @@ TEST_CASE("retainer: at the limit with everything forwarded there is room again"
 }
 
 TEST_CASE("retainer: a full log takes dead letters in, up to half of the reserve", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.open();
     while (f.log->intake() == IntakeState::open) {
         f.put(40);
@@ -311,7 +311,7 @@ TEST_CASE("retainer: a full log takes dead letters in, up to half of the reserve
 }
 
 TEST_CASE("retainer: drop_oldest enters the loss before it removes", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.full = FullPolicy::drop_oldest;
     f.open();
     f.log->set_forwarded(f.partition, Offset{0});
@@ -341,7 +341,7 @@ TEST_CASE("retainer: drop_oldest enters the loss before it removes", "[retention
 }
 
 TEST_CASE("retainer: what the ledger has of another log removes nothing", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.full = FullPolicy::drop_oldest;
     f.open();
     f.log->set_forwarded(f.partition, Offset{0});
@@ -369,7 +369,7 @@ TEST_CASE("retainer: what the ledger has of another log removes nothing", "[rete
 }
 
 TEST_CASE("retainer: without an upstream what expires is in the ledger", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     f.config.forwards = false;
     f.config.retention["t"].bytes = 128 * kib;
     f.open();
@@ -383,7 +383,7 @@ TEST_CASE("retainer: without an upstream what expires is in the ledger", "[reten
 
 TEST_CASE("retainer: without an upstream a disk that others filled takes nothing", "[retention]") {
     for (const bool forwards : {false, true}) {
-        Fixture f;
+        RetainerFixture f;
         f.config.forwards = forwards;
         f.open();
         f.put(400);
@@ -396,7 +396,7 @@ TEST_CASE("retainer: without an upstream a disk that others filled takes nothing
 }
 
 TEST_CASE("retainer: a clock that jumps deletes nothing", "[retention]") {
-    Fixture f;
+    RetainerFixture f;
     // A week more than they are old on the day on which this runs.
     f.config.retention["t"].age = std::chrono::milliseconds{read_clock().wall - written_at} +
                                   std::chrono::hours{24 * 7};
@@ -421,7 +421,7 @@ TEST_CASE("retainer: a clock that jumps deletes nothing", "[retention]") {
 
 TEST_CASE("retainer: a power cut at any call of retention leaves what is owed", "[retention]") {
     const auto full = GENERATE(FullPolicy::block, FullPolicy::drop_oldest);
-    Fixture f;
+    RetainerFixture f;
     f.config.full = full;
     f.value_bytes = 10'000;  // few, that each cut is quick to look through
     f.step_records = 4;
