@@ -55,6 +55,10 @@ std::vector<CheckpointPartition> describe(const PartitionSet& partitions) {
 
 Result<void> Checkpointer::run() {
     const std::lock_guard guard{running_};
+    return run_locked();
+}
+
+Result<void> Checkpointer::run_locked() {
     parts_.stats.checkpoint_since_ms.set(monotonic_ms());
     auto done = bring_level();
     parts_.stats.checkpoint_since_ms.set(0);
@@ -116,8 +120,8 @@ void Checkpointer::move_to(Ring& ring) {
 }
 
 Result<void> Checkpointer::save_starts() {
-    if (parts_.ring->slot_first_needed() == 0) MILEPOST_TRY(run());  // no slot could be read
     const std::lock_guard guard{running_};
+    if (parts_.ring->slot_first_needed() == 0) MILEPOST_TRY(run_locked());  // no slot could be read
     for (std::size_t area = 0; area < slot_area_count; ++area)
         MILEPOST_TRY(save_slot(parts_.ring->slot_first_needed()));
     return {};

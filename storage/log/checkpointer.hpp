@@ -94,6 +94,7 @@ public:
     }
 
 private:
+    Result<void> run_locked();
     Result<void> bring_level();
     Result<void> free_ring(std::uint64_t next_sequence);
     Result<void> write_segments();
