@@ -49,7 +49,6 @@ BACK_PER_S = 60_000
 ARRIVING_PER_S = 10_000
 IDLE_S = 5
 UNIT_NICENESS = -5  # packaging/milepostd.service
-AWAY_NICENESS = -10
 
 # Seconds for all of it, CPU seconds of the sender and of the broker, bytes both ways on TCP, the most resident memory.
 Figures = collections.namedtuple("Figures", "records seconds cpu_s broker_cpu_s sent received high_mib")
@@ -188,9 +187,10 @@ class Bench:
     def load(self, gateway, seconds, connections=100, window=20, rate=0):
         self.loaded = self.await_load(self.begin_load(gateway.mqtt_port, seconds, connections, window, rate))
 
-    def begin_load(self, port, seconds, connections=100, window=20, rate=0):
+    def begin_load(self, port, seconds, connections=100, window=20, rate=0, away=0):
         return processes.start([self.size.bin / "mqtt_load", "--port", str(port), "--connections", str(connections),
-                                "--window", str(window), "--seconds", str(seconds), "--warmup", "0", "--rate", str(rate)],
+                                "--window", str(window), "--seconds", str(seconds), "--warmup", "0", "--rate", str(rate),
+                                "--away", str(away)],
                                stdout=subprocess.PIPE, text=True)
 
     @staticmethod
@@ -212,15 +212,12 @@ class Bench:
                 gateway.start()
             if load_s is None:
                 self.load(gateway, seconds=0.2)  # topics are known then
-                with niceness(AWAY_NICENESS):
-                    load = self.begin_load(gateway.mqtt_port, IDLE_S, window=1000, rate=ARRIVING_PER_S)
-                acks = self.await_load(load)
+                acks = self.await_load(self.begin_load(gateway.mqtt_port, IDLE_S, window=1000, rate=ARRIVING_PER_S, away=1))
                 gateway.terminate()
                 return acks, None
             began = processes.wait_until(lambda: confirmed(gateway) > 0 and time.monotonic(), within_s=60, every_s=0.002,
                                          what="the first record is confirmed")
-            with niceness(AWAY_NICENESS):
-                load = self.begin_load(gateway.mqtt_port, load_s, window=1000, rate=ARRIVING_PER_S)
+            load = self.begin_load(gateway.mqtt_port, load_s, window=1000, rate=ARRIVING_PER_S, away=1)
             processes.wait_until(lambda: confirmed(gateway) >= self.size.records, within_s=DRAIN_LIMIT_S, every_s=0.05,
                                  what="as many as waited are confirmed")
             took = time.monotonic() - began
