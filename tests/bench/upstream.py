@@ -258,7 +258,6 @@ class Bench:
             gateway.terminate()
         return self.loaded["rate"], count / took, used / count * 1e6
 
-
     def bare_core(self, connections, window, core, is_forwarding):
         """Of a bare loop on `core`: acknowledged a second, forwarded a second, CPU a million; forwarded by librdkafka on the
         same core, if wanted."""
@@ -287,12 +286,14 @@ class Bench:
 
 @contextlib.contextmanager
 def niceness(value):
-    """Of what is started meanwhile."""
-    os.setpriority(os.PRIO_PROCESS, 0, value)
+    """Of what is started meanwhile, as root; else it stays."""
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, value)
     try:
         yield
     finally:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 
 def pin(pid, core):
