@@ -18,7 +18,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tests" / "kafka"))
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 # pylint: disable=wrong-import-position
 from support import checks, gateway as gateway_module, mqtt  # noqa: E402
+from ingest import accepts  # noqa: E402
 from mosquitto_pipeline import Pipeline  # noqa: E402
 import processes  # noqa: E402
 import testbed  # noqa: E402
@@ -48,7 +48,7 @@ BACK_RECORDS = 150_000
 BACK_PER_S = 60_000
 ARRIVING_PER_S = 10_000
 IDLE_S = 5
-UNIT_NICENESS = -5  # packaging/milepostd.service
+UNIT_NICENESS = int(re.search(r"^Nice=(.+)$", (ROOT / "packaging/milepostd.service").read_text(), re.MULTILINE)[1])
 
 # Seconds for all of it, CPU seconds of the sender and of the broker, bytes both ways on TCP, the most resident memory.
 Figures = collections.namedtuple("Figures", "records seconds cpu_s broker_cpu_s sent received high_mib")
@@ -267,7 +267,7 @@ class Bench:
         with contextlib.ExitStack() as running:
             loop = processes.start([*here, self.size.bin / "bare_loop", str(port), file])
             running.callback(processes.stop, loop, first=signal.SIGKILL)
-            processes.wait_until(lambda: listens(port), within_s=10, what="the bare loop listens")
+            processes.wait_until(lambda: accepts(port, loop), within_s=10, what="the bare loop listens")
             if is_forwarding:
                 sender = processes.start([*here, self.size.bin / "bare_producer", self.kafka.bootstrap, TOPIC, str(PARTITIONS),
                                           str(10**9), "lz4", self.values, f"{file}.count"],
@@ -300,13 +300,6 @@ def pin(pid, core):
     for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(int(thread.name), {core})
-
-
-def listens(port):
-    with contextlib.suppress(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    return False
 
 
 def confirmed(gateway):

@@ -29,7 +29,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t polled_every = 256;
-constexpr std::int64_t one = 1;
 constexpr std::chrono::milliseconds paced_every{20};
 constexpr std::chrono::seconds follows_for{2};
 
@@ -171,7 +170,8 @@ void run(char** arguments, const Pace& pace) {
             moved = end = Clock::now();
         }
     } else {
-        const std::int64_t burst = pace.rate == 0 ? records : std::max(pace.rate / 50, one);
+        const std::int64_t burst = pace.rate == 0 ? records
+                                                  : std::max<std::int64_t>(pace.rate / 50, 1);
         while (sent < records) {
             send_until(std::min(sent + burst, records));
             if (pace.rate != 0) rest();
