@@ -8,13 +8,6 @@
 
 namespace milepost::storage {
 
-namespace {
-
-// The smoothed time moves by 1/8 of the difference at every commit.
-constexpr Duration::rep smoothing = 8;
-
-}  // namespace
-
 bool Committer::seal(CommitGroup& group) {
     MILEPOST_CHECK(!frame_ && group.needs_disk());
     frame_ = ring_->reserve(payload_bytes(group));
@@ -109,10 +102,7 @@ void Committer::note_time(Duration took) {
     stats_.sync_micros.record(static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(took).count()
     ));
-    const Duration::rep before = sync_time_.load(std::memory_order_relaxed);
-    const Duration::rep after = before == 0 ? took.count()
-                                            : before + (took.count() - before) / smoothing;
-    sync_time_.store(after, std::memory_order_relaxed);
+    sync_time_.note(took);
 }
 
 // The checkpointer takes durable_sequence_ first and the tails then: everything below it is there.

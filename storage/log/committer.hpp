@@ -8,9 +8,9 @@
 #include "storage/log/log.hpp"
 #include "storage/log/partition_set.hpp"
 #include "storage/log/session_deltas.hpp"
+#include "storage/log/sync_time.hpp"
 #include "storage/log/tail.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -59,9 +59,7 @@ public:
     }
 
     // What a commit takes lately, smoothed.
-    [[nodiscard]] Duration sync_time() const {
-        return Duration{sync_time_.load(std::memory_order_relaxed)};
-    }
+    [[nodiscard]] Duration sync_time() const { return sync_time_.value(); }
 
     // --- the checkpointer ---
 
@@ -101,7 +99,7 @@ private:
     SessionDeltas sessions_;
     std::uint64_t records_ = 0;
     std::uint64_t record_bytes_ = 0;
-    std::atomic<Duration::rep> sync_time_{0};
+    SyncTime sync_time_;
 
     mutable std::mutex mutex_;  // guards what follows
     std::uint64_t durable_sequence_;
