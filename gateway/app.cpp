@@ -8,6 +8,7 @@
 #include "gateway/version.hpp"
 #include "gateway/wiring.hpp"
 #include "storage/base/this_thread.hpp"
+#include "storage/base/time.hpp"
 #include "storage/meta/schema.hpp"
 
 #include <boost/asio/post.hpp>
@@ -54,9 +55,14 @@ ExitStatus App::Impl::run() {
         admin_->port()
     );
     if (notify_) notify_->ready();
-    // After the other threads have begun: they would inherit it.
-    this_thread::step_forward();
-    io_.run();
+    this_thread::Foreground foreground{config_.log.real_time};
+    if (config_.log.real_time && !foreground.is_real_time()) {
+        logging::warning(
+            "--real-time is not permitted (LimitRTPRIO=1 in the unit): acks may wait for a core"
+        );
+    }
+    while (io_.run_one() > 0)
+        foreground.look(monotonic_now());
     return stop();
 }
 

@@ -22,6 +22,11 @@ std::optional<Flags> parse_flags(int argc, char** argv, int& exit_status) {
         flags.check_config,
         "Check the configuration and exit: 0, or 78 with every error as file:line:column: what"
     );
+    app.add_flag(
+        "--real-time",
+        flags.real_time,
+        "Who acknowledges runs in real time while that takes less than 3/4 of a core"
+    );
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -8,6 +8,7 @@ namespace milepost {
 struct Flags {
     std::filesystem::path config;
     bool check_config = false;
+    bool real_time = false;
 };
 
 // The command line of milepostd. Where there is nothing to serve (--help, --version, a mistake) it

@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
 
     std::signal(SIGPIPE, SIG_IGN);
     leave_out_sasl_plugins(loaded.config);
+    loaded.config.log.real_time = flags->real_time;
     try {
         App app{std::move(loaded.config)};
         return static_cast<int>(app.run());

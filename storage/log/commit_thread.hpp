@@ -1,6 +1,7 @@
 #pragma once
 
 #include "storage/base/this_thread.hpp"
+#include "storage/base/time.hpp"
 
 #include <condition_variable>
 #include <functional>
@@ -14,8 +15,9 @@ namespace milepost::storage {
 // started when it is needed first. Thread: the owner of the open group calls.
 class CommitThread {
 public:
-    explicit CommitThread(std::function<void()> work)
-        : work_(std::move(work)) {}
+    CommitThread(bool real_time, std::function<void()> work)
+        : real_time_(real_time)
+        , work_(std::move(work)) {}
 
     // Begins one piece of work. What the last one told its owner may come before it has returned:
     // waits that moment.
@@ -40,10 +42,11 @@ public:
 
 private:
     void run(const std::stop_token& stop) {
-        this_thread::step_forward();
+        this_thread::Foreground foreground{real_time_};
         std::unique_lock lock{mutex_};
         while (wake_.wait(lock, stop, [this] { return busy_; })) {
             lock.unlock();
+            foreground.look(monotonic_now());
             work_();
             lock.lock();
             busy_ = false;
@@ -51,6 +54,7 @@ private:
         }
     }
 
+    bool real_time_;
     std::function<void()> work_;
     std::mutex mutex_;
     std::condition_variable_any wake_;

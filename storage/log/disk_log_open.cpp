@@ -187,7 +187,7 @@ Result<void> DiskLog::start_work(RecoveryReport& report) {
     intake_ = work_out_intake();
     if (!config_.background) return {};
     if (config_.committer != CommitterThread::always_inline) {
-        commit_thread_ = std::make_unique<CommitThread>([this] {
+        commit_thread_ = std::make_unique<CommitThread>(config_.real_time, [this] {
             write_group();
             post(&DiskLog::flight_landed);
         });

@@ -49,6 +49,7 @@ struct LogConfig {
     std::map<std::string, Codec, std::less<>> topic_codecs{};  // of topics that have another one
     SyncMethod sync = SyncMethod::fdatasync;
     CommitterThread committer = CommitterThread::automatic;
+    bool real_time = false;  // of the thread that commits: this_thread::Foreground
     std::chrono::milliseconds commit_interval_min{0};
     std::chrono::seconds checkpoint_age_max{60};
     std::chrono::milliseconds renewal_pause{30'000};  // from a ring that failed to the next try

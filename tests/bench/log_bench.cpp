@@ -396,7 +396,7 @@ void read_history(
     const std::atomic<bool>& go_on,
     std::atomic<std::uint64_t>& read
 ) {
-    this_thread::ask({});
+    (void)this_thread::ask({});
     this_thread::step_aside();  // as the thread that serves readers
     Buffer buffer;
     std::map<PartitionId, Offset> next;
@@ -525,7 +525,7 @@ int main(int argc, char** argv) {
             return 64;
         }
         // As the gateway's network thread; the checkpointer's steps back by itself.
-        this_thread::step_forward();
+        const this_thread::Foreground foreground{false};
         mode->second(options);
         return 0;
     } catch (const std::exception& error) {

@@ -48,7 +48,10 @@ BACK_RECORDS = 150_000
 BACK_PER_S = 60_000
 ARRIVING_PER_S = 10_000
 IDLE_S = 5
-UNIT_NICENESS = int(re.search(r"^Nice=(.+)$", (ROOT / "packaging/milepostd.service").read_text(), re.MULTILINE)[1])
+KNOWN_AFTER_S = 0.3
+UNIT = (ROOT / "packaging/milepostd.service").read_text()
+UNIT_NICENESS = int(re.search(r"^Nice=(.+)$", UNIT, re.MULTILINE)[1])
+UNIT_FLAGS = re.search(r"^ExecStart=.*milepost[.]toml(.*)$", UNIT, re.MULTILINE)[1].split()
 
 # Seconds for all of it, CPU seconds of the sender and of the broker, bytes both ways on TCP, the most resident memory.
 Figures = collections.namedtuple("Figures", "records seconds cpu_s broker_cpu_s sent received high_mib")
@@ -201,31 +204,43 @@ class Bench:
         return json.loads(said)
 
     def arriving(self, keys, load_s, codec="lz4"):
-        """A backlog is forwarded while readings come; or with an empty log: what their acks take without. The gateway has the
-        niceness of its systemd unit; the load, which stands for other machines, does not wait for this one's cores."""
+        """A backlog is forwarded while readings come; or with an empty log: what their acks take without. The gateway runs as
+        its systemd unit says; the load, which stands for other machines, does not wait for this one's cores."""
         data = None
         if load_s is not None:
             data = self.folder / "data"
             self.copy_backlog(data)
         with self.gateway(data, compression=codec, **keys) as gateway:
+            gateway.flags = UNIT_FLAGS
             with niceness(UNIT_NICENESS):
                 gateway.start()
             if load_s is None:
-                self.load(gateway, seconds=0.2)  # topics are known then
-                acks = self.await_load(self.begin_load(gateway.mqtt_port, IDLE_S, window=1000, rate=ARRIVING_PER_S, away=1))
+                found = self.acks(gateway, lambda: None, IDLE_S)
                 gateway.terminate()
-                return acks, None
+                return found
             began = processes.wait_until(lambda: confirmed(gateway) > 0 and time.monotonic(), within_s=60, every_s=0.002,
                                          what="the first record is confirmed")
-            load = self.begin_load(gateway.mqtt_port, load_s, window=1000, rate=ARRIVING_PER_S, away=1)
-            processes.wait_until(lambda: confirmed(gateway) >= self.size.records, within_s=DRAIN_LIMIT_S, every_s=0.05,
-                                 what="as many as waited are confirmed")
-            took = time.monotonic() - began
-            acks = self.await_load(load)
+
+            def drained():
+                processes.wait_until(lambda: confirmed(gateway) >= self.size.records, within_s=DRAIN_LIMIT_S, every_s=0.05,
+                                     what="as many as waited are confirmed")
+                return time.monotonic() - began
+
+            acks, took = self.acks(gateway, drained, load_s)
             found = Figures(self.size.records, took, cpu_s(gateway.pid()), 0, 0, 0, high_mib(gateway.pid()))
             gateway.terminate()
         shutil.rmtree(data)
         return acks, found
+
+    def acks(self, gateway, meanwhile, seconds):
+        """Of what arrives at ARRIVING_PER_S for so long, the devices and their topics being known; what meanwhile() gives."""
+        def begin(length_s):
+            return self.begin_load(gateway.mqtt_port, length_s, window=1000, rate=ARRIVING_PER_S, away=1)
+
+        self.await_load(begin(KNOWN_AFTER_S))
+        load = begin(seconds)
+        found = meanwhile()
+        return self.await_load(load), found
 
     def pipeline(self, codec, window):
         """The same load through mosquitto and mosquitto_sub | kcat: records a second to the last in Kafka, CPU a million."""
@@ -352,17 +367,30 @@ def middle(figures):
 
 
 def arriving(bench):
-    bare = bench.bare("lz4")
-    rate = bare.records / bare.seconds
-    print(f"{bench.size.records:,} wait, lz4, {ARRIVING_PER_S:,}/s arrive; librdkafka alone {rate:,.0f}/s; acks without a backlog")
+    print(f"{bench.size.records:,} wait, lz4, {ARRIVING_PER_S:,}/s arrive, the gateway as its unit says: {UNIT_NICENESS} "
+          f"{' '.join(UNIT_FLAGS)}; librdkafka alone in the same round")
     print("sender                     | records/s ratio |    CPU |    MiB | ack p50, p99 ms  idle p50, p99 | of idle's p99")
-    for name, keys in DELIVERIES[:2]:
-        idle, _ = bench.arriving(keys, None)
-        acks, found = bench.arriving(keys, bare.seconds)
-        print(f"{name:<26} | {found.records / found.seconds:>9,.0f} {bare.seconds / found.seconds:>5.2f} | "
-              f"{found.cpu_s / found.records * 1e6:>6.2f} | {found.high_mib:>6.0f} | "
-              f"{acks['p50_us'] / 1e3:>6.2f} {acks['p99_us'] / 1e3:>8.2f}  {idle['p50_us'] / 1e3:>8.2f} {idle['p99_us'] / 1e3:>6.2f}"
-              f" | {acks['p99_us'] / idle['p99_us']:>5.2f}", flush=True)
+    rounds = []
+    for _ in range(bench.size.rounds):
+        bare = bench.bare("lz4")
+        for name, keys in DELIVERIES[:2]:
+            idle, _ = bench.arriving(keys, None)
+            acks, found = bench.arriving(keys, bare.seconds)
+            row = (found.records / found.seconds, bare.seconds / found.seconds, found.cpu_s / found.records * 1e6,
+                   found.high_mib, *(each[part] / 1e3 for each in (acks, idle) for part in ("p50_us", "p99_us")),
+                   acks["p99_us"] / idle["p99_us"])
+            rounds.append((name, row))
+            show_arriving(name, row)
+    for name, _ in DELIVERIES[:2]:
+        if bench.size.rounds > 1:
+            show_arriving(f"{name}, medians", [statistics.median(part) for part in
+                                               zip(*(row for each, row in rounds if each == name))])
+
+
+def show_arriving(name, row):
+    rate, ratio, cpu, high, p50, p99, idle_p50, idle_p99, of_idle = row
+    print(f"{name:<26} | {rate:>9,.0f} {ratio:>5.2f} | {cpu:>6.2f} | {high:>6.0f} | {p50:>6.2f} {p99:>8.2f}  {idle_p50:>8.2f} "
+          f"{idle_p99:>6.2f} | {of_idle:>5.2f}", flush=True)
 
 
 def live(bench, ways):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """milepostd's command line: exit codes, --check-config, signals."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -120,12 +121,31 @@ def signals(folder):
         expect(gateway.process.wait(10) == 0, "SIGINT ends it the same way")
 
 
+def real_time(folder):
+    bare = ["prlimit", "--rtprio=0:0", "setpriv", "--bounding-set", "-sys_nice"]  # they exec milepostd
+    for name, flags, wrapper in (("usual", [], []), ("wanted", ["--real-time"], []), ("refused", ["--real-time"], bare)):
+        with gateway_module.Gateway(folder / name, flags=flags, wrapper=wrapper) as gateway:
+            gateway.start()
+            pid = gateway.process.pid
+            policies = [os.sched_getscheduler(int(thread)) & ~os.SCHED_RESET_ON_FORK
+                        for thread in os.listdir(f"/proc/{pid}/task")]
+            complains = "--real-time is not permitted" in gateway.log_tail()
+            expected = int(bool(flags) and not complains)
+            expect(policies.count(os.SCHED_RR) == expected and os.SCHED_FIFO not in policies,
+                   f"real time, {name}: {expected} of {len(policies)} threads")
+            expect(not complains if name == "usual" else complains or name == "wanted",
+                   f"real time, {name}: {'a' if complains else 'no'} complaint")
+            os.kill(pid, signal.SIGTERM)
+            expect(gateway.process.wait(10) == 0, f"real time, {name}: SIGTERM exits 0")
+
+
 def main():
     with checks.scratch() as folder:
         command_line(folder)
         mistakes(folder)
         ports_and_disk(folder)
         signals(folder)
+        real_time(folder)
         say("done")
 
 

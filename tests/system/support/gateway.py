@@ -23,17 +23,18 @@ class Gateway:
     `data` is its data folder if that is to be elsewhere (a disk of its own).
     `log` are keys of the section [log], `routes` a list of dicts, `extra` is TOML appended as it is, `extra_first`
     put first; `upstream_keys` are more keys of [upstream].
-    `wrapper` is a command line that milepostd is started under (strace …).
+    `wrapper` is a command line that milepostd is started under (strace …), `flags` are more of its own.
     """
 
     def __init__(self, folder, *, data=None, upstream=None, log=None, routes=(), extra="", wrapper=(),
-                 upstream_keys=None, extra_first=""):
+                 upstream_keys=None, extra_first="", flags=()):
         self.folder = folder
         self.data = data or folder / "data"
         self.config = folder / "milepost.toml"
         self.mqtt_port, self.admin_port = processes.free_ports(2)
         self.url = f"http://127.0.0.1:{self.admin_port}"
         self.wrapper = list(wrapper)
+        self.flags = list(flags)
         self.process = None
         self._program = checks.program("milepostd")
         self._tool = checks.program("milepost")
@@ -68,7 +69,8 @@ class Gateway:
         """Starts milepostd and returns at once."""
         with open(self.folder / "milepostd.log", "ab") as out:
             self.process = processes.start(
-                [*self.wrapper, str(self._program), "--config", str(self.config)], stdout=out, stderr=out)
+                [*self.wrapper, str(self._program), "--config", str(self.config), *self.flags], stdout=out,
+                stderr=out)
 
     def start(self):
         """Starts milepostd and waits until /readyz is 200."""
