@@ -55,6 +55,11 @@ ExitStatus App::Impl::run() {
         admin_->port()
     );
     if (notify_) notify_->ready();
+    serve();
+    return stop();
+}
+
+void App::Impl::serve() {
     this_thread::Foreground foreground{config_.log.real_time};
     if (config_.log.real_time && !foreground.is_real_time()) {
         logging::warning(
@@ -63,7 +68,6 @@ ExitStatus App::Impl::run() {
     }
     while (io_.run_one() > 0)
         foreground.look(monotonic_now());
-    return stop();
 }
 
 std::optional<ExitStatus> App::Impl::start_forwarding() {

@@ -50,6 +50,7 @@ private:
     Result<std::vector<ingest::BoundRoute>> bind_routes();
     std::optional<ExitStatus> start_forwarding();
     std::optional<ExitStatus> start_admin();
+    void serve();
     void watch_signals();
     void on_signal(int number);
     void reload();

@@ -43,7 +43,7 @@ inline bool ask(const SchedulingRequest& request) {
 // and permitted (RLIMIT_RTPRIO of 1, or CAP_SYS_NICE), it runs in real time for as long as it takes
 // no more of a core than a niceness of -5 would give it beside one other thread. Else it has the
 // niceness of the process and a short slice, with which it displaces whoever has a longer one.
-// Lives on its thread's stack.
+// Lives on its thread's stack; afterwards the thread has its share.
 class Foreground {
 public:
     explicit Foreground(bool wants_real_time)
@@ -53,6 +53,15 @@ public:
         if (::sched_getscheduler(0) != SCHED_OTHER) return;
         may_be_real_time_ = is_real_time_ = wants_real_time && take_real_time();
         if (!is_real_time_) take_share();
+    }
+
+    Foreground(const Foreground&) = delete;
+    Foreground& operator=(const Foreground&) = delete;
+    Foreground(Foreground&&) = delete;
+    Foreground& operator=(Foreground&&) = delete;
+
+    ~Foreground() {
+        if (is_real_time_) take_share();
     }
 
     [[nodiscard]] bool is_real_time() const { return is_real_time_; }

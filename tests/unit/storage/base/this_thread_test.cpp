@@ -81,6 +81,17 @@ TEST_CASE("foreground: in real time for as long as it takes little of a core", "
     });
 }
 
+TEST_CASE("foreground: afterwards the thread has its share", "[this_thread]") {
+    if (!is_real_time_permitted()) return;
+    on_a_thread([] {
+        {
+            const this_thread::Foreground foreground{true};
+            CHECK(policy() == SCHED_RR);
+        }
+        CHECK(policy() == SCHED_OTHER);
+    });
+}
+
 TEST_CASE("foreground: a thread that it starts is as any other", "[this_thread]") {
     if (!is_real_time_permitted()) return;
     on_a_thread([] {
